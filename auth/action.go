@@ -1,0 +1,152 @@
+package auth
+
+import "ayb/catalog"
+
+// An Action is one thing that a caller may ask of the engine. The zero Action is
+// none, and refused to everybody.
+type Action uint8
+
+// The actions on one database that exists.
+const (
+	Details Action = 1 + iota
+	Query
+	Write
+	ListGrants
+	Share
+	SetPublic
+	SetAnonymousQueries
+	RenameDatabase
+	TransferDatabase
+	DeleteDatabase
+
+	// The actions on an account. Bringing back a deleted database is one of
+	// them: as long as it is deleted, nobody but its owner has to do with it.
+	UndeleteDatabase
+	CreateDatabase
+	ListDatabases
+	ListShared
+	ViewProfile
+	UpdateProfile
+	RenameEntity
+	DeleteEntity
+	CreateToken
+	ListTokens
+	RevokeToken
+
+	// The actions on the host as a whole.
+	CreateEntity
+	UndeleteEntity
+	ListEntities
+	ReadAudit
+	Purge
+
+	endOfActions // keep last
+)
+
+// A Trail says what the audit trail keeps of an action.
+type Trail uint8
+
+// The kinds of trail. Refusals are recorded under each of them.
+const (
+	Recorded Trail = iota // each call, with its outcome
+	Counted               // how many per minute
+	Refusals              // nothing else: looking is too common and changes nothing
+)
+
+// target says what an action is about, and so how a caller is related to it.
+type target uint8
+
+const (
+	aDatabase target = iota
+	anAccount
+	theHost
+)
+
+// relation is how a caller is related to what an action is about, in rising
+// order: each may do whatever those before it may.
+type relation uint8
+
+const (
+	stranger   relation = iota
+	sees                // the database is public, at the least as forkable
+	reads               // by the public level or a grant
+	writes              // by a grant
+	manages             // by a grant
+	owns                // the database, or is the account
+	isTheHost           // catalog.Principal.System
+	noRelation          // stronger than all
+)
+
+// A rule is one row of the policy table.
+type rule struct {
+	name   string   // in the audit trail; also what exists in this table
+	target target   // what it is about
+	least  relation // the weakest that may do it
+
+	// scope is the lowest limit of a token that still lets it through.
+	// catalog.Owner stands for "only a token without a limit".
+	scope catalog.Access
+
+	// narrow lets a token through that is limited to a database although the
+	// action is not about that database.
+	narrow bool
+
+	trail  Trail
+	phrase string // as in "can't query database E/D"
+}
+
+// rules is the policy: who may do what. An action without a row is refused.
+var rules = [endOfActions]rule{
+	Details:             {name: "details", target: aDatabase, least: sees, scope: catalog.ReadOnly, trail: Refusals, phrase: "access database"},
+	Query:               {name: "query", target: aDatabase, least: reads, scope: catalog.ReadOnly, trail: Counted, phrase: "query database"},
+	Write:               {name: "write", target: aDatabase, least: writes, scope: catalog.ReadWrite, trail: Counted, phrase: "query database"},
+	ListGrants:          {name: "list_grants", target: aDatabase, least: manages, scope: catalog.Manager, trail: Refusals, phrase: "list permissions for database"},
+	Share:               {name: "share", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "set permissions for database"},
+	SetPublic:           {name: "set_public", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "update database"},
+	SetAnonymousQueries: {name: "set_anonymous_queries", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "update database"},
+	RenameDatabase:      {name: "rename_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "rename database"},
+	TransferDatabase:    {name: "transfer_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "transfer database"},
+	DeleteDatabase:      {name: "delete_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "delete database"},
+
+	UndeleteDatabase: {name: "undelete_database", target: anAccount, least: owns, scope: catalog.Owner, phrase: "undelete database"},
+	CreateDatabase:   {name: "create_database", target: anAccount, least: owns, scope: catalog.Owner, phrase: "create a database for entity"},
+	ListDatabases:    {name: "list_databases", target: anAccount, least: stranger, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "list the databases of entity"},
+	ListShared:       {name: "list_shared", target: anAccount, least: owns, scope: catalog.ReadOnly, trail: Refusals, phrase: "list shared databases"},
+	ViewProfile:      {name: "view_profile", target: anAccount, least: stranger, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "view the profile of entity"},
+	UpdateProfile:    {name: "update_profile", target: anAccount, least: owns, scope: catalog.Owner, phrase: "update the profile of entity"},
+	RenameEntity:     {name: "rename_entity", target: anAccount, least: owns, scope: catalog.Owner, phrase: "rename entity"},
+	DeleteEntity:     {name: "delete_entity", target: anAccount, least: owns, scope: catalog.Owner, phrase: "delete entity"},
+	CreateToken:      {name: "create_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "create a token for entity"},
+	ListTokens:       {name: "list_tokens", target: anAccount, least: owns, scope: catalog.Owner, trail: Refusals, phrase: "list API tokens"},
+	RevokeToken:      {name: "revoke_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "revoke API token"},
+
+	CreateEntity:   {name: "create_entity", target: theHost, least: isTheHost, scope: catalog.Owner, phrase: "create entity"},
+	UndeleteEntity: {name: "undelete_entity", target: theHost, least: isTheHost, scope: catalog.Owner, phrase: "undelete entity"},
+	ListEntities:   {name: "list_entities", target: theHost, least: isTheHost, scope: catalog.Owner, trail: Refusals, phrase: "list entities"},
+	ReadAudit:      {name: "read_audit", target: theHost, least: isTheHost, scope: catalog.Owner, trail: Refusals, phrase: "read the audit trail"},
+	Purge:          {name: "purge", target: theHost, least: isTheHost, scope: catalog.Owner, phrase: "purge what was deleted"},
+}
+
+// Actions returns every action, in the order of the table.
+func Actions() []Action {
+	all := make([]Action, 0, len(rules))
+	for a := Action(1); a < endOfActions; a++ {
+		all = append(all, a)
+	}
+	return all
+}
+
+// rule returns the row of an action; that of an unknown one lets nobody through.
+func (a Action) rule() rule {
+	if a >= endOfActions || rules[a].name == "" {
+		return rule{target: theHost, least: noRelation, scope: catalog.Owner}
+	}
+	return rules[a]
+}
+
+// String returns the name of the action in the audit trail, for example
+// create_database; empty if the action is unknown.
+func (a Action) String() string { return a.rule().name }
+
+// Trail returns what the audit trail keeps of the action.
+func (a Action) Trail() Trail { return a.rule().trail }

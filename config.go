@@ -1,0 +1,160 @@
+package ayb
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"ayb/fault"
+	"ayb/hosting"
+)
+
+// Config says how an [Engine] works. Only DataPath is required.
+type Config struct {
+	// DataPath is the directory that holds everything; made if missing.
+	DataPath string
+
+	// MetadataURL says where users, databases and permissions are kept:
+	// sqlite://relative/path, sqlite:///absolute/path or postgresql://...
+	// Empty: the file ayb.sqlite in DataPath.
+	MetadataURL string
+
+	// Limits are the bounds of what one tenant may use.
+	Limits Limits
+
+	// DeletionKeep is how long a deleted database or entity can be brought
+	// back. 0: 7 days.
+	DeletionKeep time.Duration
+
+	// TokenIdle is how long a token that is not used stays valid. 0: 365 days;
+	// negative: for ever.
+	TokenIdle time.Duration
+
+	// Audit bounds the audit trail.
+	Audit AuditConfig
+
+	// Runner runs the SQL. It keeps its files in the directory owners of
+	// DataPath, and is not closed by the engine. Nil: one within this process.
+	Runner hosting.Runner
+
+	// Observer is told what happens.
+	Observer Observer
+
+	// Now is the clock. Nil: time.Now. It does not move deadlines of queries.
+	Now func() time.Time
+
+	// Random makes ids and tokens. Nil: crypto/rand.Reader.
+	Random io.Reader
+
+	// Logger takes what an operator may want to know. Nil: silence.
+	Logger *slog.Logger
+}
+
+// Limits are the bounds of what one tenant may use. The embedded ones hold for
+// each query, connection and database; a zero field takes its default.
+type Limits struct {
+	hosting.Limits
+
+	// DatabaseBytes is how large one database may become. 0: no bound.
+	DatabaseBytes int64
+
+	// EntityBytes is how large all databases of one entity may become together.
+	// 0: no bound.
+	EntityBytes int64
+}
+
+// AuditConfig bounds the audit trail; what is beyond a bound is removed, oldest
+// first.
+type AuditConfig struct {
+	Keep time.Duration // how long records are kept; 0: 90 days
+	Rows int64         // how many are kept; 0: 1,000,000
+}
+
+// defaultResultBytes is the default of Limits.ResultBytes, which bounds both
+// what a Runner keeps of a write and what Query returns.
+const defaultResultBytes = 100 << 20
+
+// Validate reports everything that is wrong with the configuration at once.
+// Errors: [ErrInvalid].
+func (c Config) Validate() error {
+	var problems []error
+	problem := func(format string, args ...any) {
+		problems = append(problems, fault.New(fault.Invalid, format, args...))
+	}
+	if c.DataPath == "" {
+		problem("Config.DataPath is required: the directory for the data")
+	}
+	if scheme, _, _ := strings.Cut(c.MetadataURL, ":"); c.MetadataURL != "" && !slices.Contains([]string{"sqlite", "postgresql", "postgres"}, scheme) {
+		problem("Config.MetadataURL must begin with sqlite:// or postgresql://")
+	}
+	for _, name := range negatives(reflect.ValueOf(c.Limits)) {
+		problem("Config.Limits.%s is negative", name)
+	}
+	for _, name := range negatives(reflect.ValueOf(c.Audit)) {
+		problem("Config.Audit.%s is negative", name)
+	}
+	if c.DeletionKeep < 0 {
+		problem("Config.DeletionKeep is negative")
+	}
+	return errors.Join(problems...)
+}
+
+// negatives returns the names of the fields that are below zero.
+func negatives(v reflect.Value) (names []string) {
+	for field, value := range v.Fields() {
+		switch {
+		case field.Anonymous:
+			names = append(names, negatives(value)...)
+		case value.CanInt() && value.Int() < 0:
+			names = append(names, field.Name)
+		}
+	}
+	return names
+}
+
+// withDefaults returns the configuration with every unset field set.
+func (c Config) withDefaults() Config {
+	if abs, err := filepath.Abs(c.DataPath); err == nil {
+		c.DataPath = abs // a later os.Chdir must not move the data
+	}
+	if c.MetadataURL == "" {
+		c.MetadataURL = fmt.Sprintf("sqlite://%s", filepath.Join(c.DataPath, "ayb.sqlite"))
+	}
+	if c.DeletionKeep == 0 {
+		c.DeletionKeep = 7 * 24 * time.Hour
+	}
+	if c.TokenIdle == 0 {
+		c.TokenIdle = 365 * 24 * time.Hour
+	}
+	if c.Audit.Keep == 0 {
+		c.Audit.Keep = 90 * 24 * time.Hour
+	}
+	if c.Audit.Rows == 0 {
+		c.Audit.Rows = 1_000_000
+	}
+	if c.Limits.ResultBytes == 0 {
+		c.Limits.ResultBytes = defaultResultBytes
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	} else {
+		c.Random = &lockedReader{r: c.Random}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// owners is the directory of the Runner's files.
+func (c Config) owners() string { return filepath.Join(c.DataPath, "owners") }

@@ -1,0 +1,326 @@
+package hosting
+
+import (
+	"context"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/ext/fts5"
+	"github.com/ncruces/go-sqlite3/ext/rtree"
+
+	"ayb/catalog"
+)
+
+// A conn is one connection to a database, with everything that a tenant's SQL
+// is met by already in place. It is used by one goroutine at a time.
+type conn struct {
+	db    *database
+	c     *sqlite3.Conn
+	intr  interrupt
+	guard guard
+	row   stmtRow
+
+	statements map[string]*statement // kept, by their text
+	ticks      uint64                // counts uses of statements
+	host       map[string]*sqlite3.Stmt
+
+	memory  int64 // bytes last accounted
+	pages   int64 // PRAGMA max_page_count last set; 0: never
+	commits uint64
+	logged  int  // pages in the log after the last commit
+	empty   bool // of a database without a file: sees none of it when it is made
+	broken  bool // a panic passed through; only closing is safe
+}
+
+// access says how a connection is opened.
+type access uint8
+
+const (
+	toRead access = iota
+	toWrite
+	toSession     // reads and writes, for a session
+	toReadSession // reads, for a session
+	toCopy        // reads, for the host
+)
+
+// The memory that a connection is accounted with beyond what SQLite uses in it,
+// and the size beyond which it is closed after its request, because the memory
+// of a connection never shrinks.
+const (
+	connOverhead = 48 << 10
+	connRetained = 8 << 20
+)
+
+// open makes a connection. The order matters: what the host sets up comes before
+// the guard is in place.
+func (db *database) open(how access) (c *conn, err error) {
+	c = &conn{db: db, statements: map[string]*statement{}, host: map[string]*sqlite3.Stmt{}}
+	defer func() {
+		if err != nil {
+			c.close()
+			c = nil
+		}
+	}()
+	defer c.recovered(&err)
+	c.intr.Context, c.intr.closing = context.Background(), &db.r.closing
+	c.empty = !db.exists()
+	ctx := sqlite3.WithMaxMemory(context.Background(), db.r.limits.ConnectionMemory)
+	if c.c, err = sqlite3.OpenContext(ctx, db.uri(how, c.empty)); err != nil {
+		return nil, c.fault(err)
+	}
+	c.c.SetInterrupt(&c.intr)
+	if err = c.configure(how); err != nil {
+		return nil, c.fault(err)
+	}
+	c.account()
+	return c, nil
+}
+
+// uri names the file for SQLite: the database's own, or nowhere if it has none.
+func (db *database) uri(how access, empty bool) string {
+	query := url.Values{"vfs": {db.vfs}, "mode": {"ro"}}
+	switch {
+	case empty:
+		query.Set("mode", "memory")
+	case how == toWrite || how == toSession:
+		query.Set("mode", "rw")
+	}
+	u := url.URL{Scheme: "file", Path: db.path, RawQuery: query.Encode()}
+	return u.String()
+}
+
+func (c *conn) configure(how access) error {
+	limits := &c.db.r.limits
+	for _, set := range []struct {
+		option sqlite3.DBConfig
+		value  bool
+	}{
+		{sqlite3.DBCONFIG_DEFENSIVE, true},
+		{sqlite3.DBCONFIG_TRUSTED_SCHEMA, false},
+		{sqlite3.DBCONFIG_ENABLE_FKEY, true},
+		{sqlite3.DBCONFIG_DQS_DML, true}, // "PostgreSQL" in double quotes is a text, as ayb's users write it
+		{sqlite3.DBCONFIG_DQS_DDL, true},
+	} {
+		if _, err := c.c.Config(set.option, set.value); err != nil {
+			return err
+		}
+	}
+	pragmas := "PRAGMA temp_store=FILE; PRAGMA cell_size_check=ON;"
+	if how == toWrite || how == toSession {
+		pragmas += "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216;"
+	}
+	if err := c.c.Exec(pragmas); err != nil {
+		return err
+	}
+	for _, extend := range []func(*sqlite3.Conn) error{fts5.Register, rtree.Register, overrideFunctions} {
+		if err := extend(c.c); err != nil {
+			return err
+		}
+	}
+	if err := c.c.BusyTimeout(limits.QueueTime); err != nil {
+		return err
+	}
+	c.watch(how)
+	for category, value := range map[sqlite3.LimitCategory]int{
+		sqlite3.LIMIT_LENGTH:              limits.ValueBytes,
+		sqlite3.LIMIT_SQL_LENGTH:          max(limits.SQLBytes, 1<<16),
+		sqlite3.LIMIT_VARIABLE_NUMBER:     limits.Parameters,
+		sqlite3.LIMIT_LIKE_PATTERN_LENGTH: limits.LikePatternBytes,
+		sqlite3.LIMIT_EXPR_DEPTH:          limits.ExpressionDepth,
+		sqlite3.LIMIT_COMPOUND_SELECT:     limits.CompoundSelect,
+		sqlite3.LIMIT_COLUMN:              limits.Columns,
+		sqlite3.LIMIT_FUNCTION_ARG:        limits.FunctionArgs,
+		sqlite3.LIMIT_TRIGGER_DEPTH:       limits.TriggerDepth,
+		sqlite3.LIMIT_VDBE_OP:             limits.ProgramOps,
+		sqlite3.LIMIT_WORKER_THREADS:      0,
+		sqlite3.LIMIT_ATTACHED:            0,
+	} {
+		c.c.Limit(category, value)
+	}
+	if how == toCopy {
+		c.c.Limit(sqlite3.LIMIT_ATTACHED, 1)
+		return nil // the host's own: it has no guard
+	}
+	return c.c.SetAuthorizer(c.guard.authorize)
+}
+
+// watch counts commits, and leaves checkpoints to the writer, which makes them
+// when nobody waits for an answer.
+func (c *conn) watch(how access) {
+	if how != toWrite && how != toSession {
+		return
+	}
+	c.c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
+		c.commits++
+		c.logged = pages
+		c.db.commits.Add(1)
+		c.db.r.stats.commits.Add(1)
+		return nil
+	})
+}
+
+// exec runs SQL of the host, a constant, and remembers it prepared.
+func (c *conn) exec(text string) (err error) {
+	was := c.guard.mode
+	c.guard.mode = hostMode
+	defer func() { c.guard.mode = was }()
+	stmt := c.host[text]
+	if stmt == nil {
+		if stmt, _, err = c.c.PrepareFlags(text, sqlite3.PREPARE_PERSISTENT); err != nil {
+			return err
+		}
+		c.host[text] = stmt
+	}
+	return stmt.Exec()
+}
+
+// rollback ends what is open, whatever it is. It cannot be interrupted.
+func (c *conn) rollback() {
+	if c.broken || c.c.GetAutocommit() {
+		return
+	}
+	c.intr.disarm()
+	if err := c.exec("ROLLBACK"); err != nil {
+		c.broken = true
+	}
+}
+
+// memoryField leads to the size of a connection's memory, which the driver does
+// not export: Conn.wrp.Memory.Buf.
+var memoryField = func() []int {
+	wrp, _ := reflect.TypeFor[sqlite3.Conn]().FieldByName("wrp")
+	buf, _ := wrp.Type.Elem().FieldByName("Buf")
+	if buf.Type == nil || buf.Type.Kind() != reflect.Slice {
+		panic("hosting: this version of the driver keeps its memory elsewhere")
+	}
+	return append([]int{wrp.Index[0]}, buf.Index...)
+}()
+
+// account tells the Runner how much memory the connection holds now.
+func (c *conn) account() {
+	v := reflect.ValueOf(c.c).Elem()
+	for _, i := range memoryField {
+		if v = v.Field(i); v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+	}
+	now := int64(v.Len()) + connOverhead
+	c.db.r.stats.memory.Add(now - c.memory)
+	c.memory = now
+}
+
+// reusable reports whether the connection may serve another request.
+func (c *conn) reusable() bool {
+	return !c.broken && !c.empty && c.memory <= connRetained
+}
+
+// close frees the connection. After a panic even closing a statement may panic.
+func (c *conn) close() {
+	if c.c == nil {
+		return
+	}
+	c.intr.disarm()
+	c.intr.killed.Store(nil)
+	c.guard.mode = hostMode
+	for _, stmt := range slices.Collect(c.c.Stmts()) {
+		quietly(func() { stmt.Close() })
+	}
+	quietly(func() {
+		if err := c.c.Close(); err != nil {
+			c.db.r.logger.Error("a connection could not be closed", "database", c.db.id.Database, "err", err)
+		}
+	})
+	c.db.r.stats.memory.Add(-c.memory)
+	c.c, c.memory = nil, 0
+}
+
+func quietly(f func()) {
+	defer func() { _ = recover() }()
+	f()
+}
+
+// start arms the connection for one text of a tenant.
+func (c *conn) start(ctx context.Context, m mode) {
+	limits := &c.db.r.limits
+	stream := time.Duration(0)
+	if m == readMode {
+		stream = limits.StreamTime
+	}
+	c.intr.arm(ctx, "limits.query_time", limits.QueryTime, stream)
+	c.guard.mode = m
+	c.db.ioError.Store(nil)
+}
+
+// finish ends it.
+func (c *conn) finish() {
+	c.intr.disarm()
+	c.guard.mode = hostMode
+	if !c.broken {
+		c.account()
+	}
+}
+
+// step runs a statement to its end and hands its rows to emit, with the columns
+// before the first.
+func (c *conn) step(st *statement, columns func([]catalog.Column) error, emit func(catalog.Row) error) (rows int64, err error) {
+	if st.maintenance {
+		limits := &c.db.r.limits
+		c.intr.allow("limits.maintenance_time", limits.MaintenanceTime)
+		defer c.intr.allow("limits.query_time", limits.QueryTime)
+	}
+	more := st.stmt.Step()
+	if err := st.stmt.Err(); err != nil {
+		return 0, c.fault(err)
+	}
+	if cols := st.load(); len(cols) > 0 && columns != nil {
+		if err := columns(cols); err != nil {
+			return 0, err
+		}
+	}
+	c.row = stmtRow{stmt: st.stmt, n: len(st.columns)}
+	for more {
+		if emit != nil {
+			if err := emit(&c.row); err != nil {
+				return rows, err
+			}
+		}
+		rows++
+		more = st.stmt.Step()
+	}
+	return rows, c.fault(st.stmt.Err())
+}
+
+// limitPages bounds the size of the database for the next write.
+func (c *conn) limitPages(quota Quota) error {
+	pages := int64(maxPages)
+	if quota.DatabaseBytes > 0 {
+		pages = min(pages, quota.DatabaseBytes/pageSize)
+	}
+	if quota.OwnerBytes > 0 {
+		used, err := c.db.owner.size()
+		if err != nil {
+			return err
+		}
+		pages = min(pages, (c.db.size.Load()+quota.OwnerBytes-used)/pageSize)
+	}
+	if pages = max(pages, 1); pages == c.pages {
+		return nil
+	}
+	was := c.guard.mode
+	c.guard.mode = hostMode
+	defer func() { c.guard.mode = was }()
+	if err := c.c.Exec("PRAGMA max_page_count=" + strconv.FormatInt(pages, 10)); err != nil {
+		return err
+	}
+	c.pages = pages
+	return nil
+}
+
+const (
+	pageSize = 4096
+	maxPages = 4294967294 // SQLite's own
+)

@@ -1,0 +1,144 @@
+package hosting
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"ayb/fault"
+)
+
+// Copy implements Runner. The image is made in a temporary file of the owner and
+// then handed over, so that a slow w holds no transaction open.
+func (r *InProcess) Copy(ctx context.Context, id DB, method CopyMethod, w io.Writer) (Generation, error) {
+	db, err := r.enter(ctx, id)
+	if err != nil {
+		return Generation{}, err
+	}
+	defer r.leave(db)
+	generation := db.generation()
+	if !db.exists() {
+		_, err := w.Write(r.template)
+		return generation, err
+	}
+	image, err := db.image(ctx, method)
+	if err != nil {
+		return Generation{}, err
+	}
+	defer image.Close()
+	if _, err := io.Copy(w, contextReader{ctx, image}); err != nil {
+		return Generation{}, err
+	}
+	return generation, nil
+}
+
+// image makes a copy of the database and returns it, unlinked. One copy of a
+// database is made at a time.
+func (db *database) image(ctx context.Context, method CopyMethod) (_ *os.File, err error) {
+	dir, err := db.owner.tempDir()
+	if err == nil {
+		dir, err = os.MkdirTemp(dir, "")
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The server can't make a copy of the database")
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, fileName)
+	if !db.copying.CompareAndSwap(nil, &path) {
+		return nil, fault.New(fault.Busy, "The database is being copied already; try again when that is done")
+	}
+	defer db.copying.Store(nil)
+	if err := db.host(ctx, func(c *conn) error { return c.copyTo(path, method) }); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The server can't read the copy of the database")
+	}
+	return f, nil
+}
+
+func (c *conn) copyTo(path string, method CopyMethod) error {
+	if method == CopyVacuum {
+		stmt, _, err := c.c.Prepare("VACUUM INTO ?")
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		if err := stmt.BindText(1, path); err != nil {
+			return err
+		}
+		return stmt.Exec()
+	}
+	// Without a transaction of its own the copy would begin anew each time
+	// somebody writes.
+	if err := c.c.Exec("BEGIN; SELECT 1 FROM sqlite_schema LIMIT 1"); err != nil {
+		return err
+	}
+	defer c.rollback()
+	return c.c.Backup("main", "file:"+path+"?vfs="+c.db.vfs)
+}
+
+// host runs f on a connection of the host's own, beside readers and writers.
+func (db *database) host(ctx context.Context, f func(*conn) error) (err error) {
+	c, err := db.open(toCopy)
+	if err != nil {
+		return err
+	}
+	db.r.stats.connections.Add(1)
+	defer func() {
+		c.close()
+		db.r.stats.connections.Add(-1)
+	}()
+	defer c.recovered(&err)
+	c.start(ctx, hostMode)
+	c.intr.allow("limits.maintenance_time", db.r.limits.MaintenanceTime)
+	return c.fault(f(c))
+}
+
+// Check implements Runner.
+func (r *InProcess) Check(ctx context.Context, id DB, depth CheckDepth) error {
+	db, err := r.enter(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer r.leave(db)
+	if !db.exists() {
+		return nil
+	}
+	return db.host(ctx, func(c *conn) error { return c.check(depth) })
+}
+
+func (c *conn) check(depth CheckDepth) error {
+	text := "PRAGMA quick_check(1)"
+	if depth == IntegrityCheck {
+		text = "PRAGMA integrity_check(1)"
+	}
+	stmt, _, err := c.c.Prepare(text)
+	if err != nil {
+		return err
+	}
+	defer stmt.Close()
+	if !stmt.Step() {
+		return stmt.Err()
+	}
+	if finding := stmt.ColumnText(0); finding != "ok" {
+		return fault.Wrap(fault.Internal, errors.New(finding), "The database's file is damaged; restore a snapshot, or tell whoever runs this server")
+	}
+	return nil
+}
+
+// A contextReader reads until its context is done.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

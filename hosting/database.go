@@ -1,0 +1,207 @@
+package hosting
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/vfs"
+
+	"ayb/catalog"
+	"ayb/fault"
+)
+
+// A database is the handle of one version of one database: its connections and
+// those who wait for them. It exists while it is in use and for as long after
+// as memory allows, and an idle one has no goroutine and no timer.
+type database struct {
+	r     *InProcess
+	id    DB
+	owner *owner
+	path  string // of the file
+	vfs   string // name under which the driver knows its jail
+
+	size        atomic.Int64 // bytes of the file
+	commits     atomic.Uint64
+	incarnation catalog.ID
+	found       atomic.Bool // the file is there
+	ioError     atomic.Pointer[error]
+	copying     atomic.Pointer[string] // the file that the host is copying to
+
+	// Guarded by r.mu.
+	refs  int
+	held  chan struct{} // closed when newcomers may look again; nil: they may come in
+	idle  chan struct{} // closed when refs falls to zero, if somebody waits for that
+	place *list.Element
+
+	readers readerPool
+	writer  writerQueue
+
+	sessionsMu sync.Mutex
+	sessions   map[*session]struct{}
+}
+
+func newDatabase(r *InProcess, id DB, name string) *database {
+	db := &database{
+		r: r, id: id, owner: r.owner(id.Owner), path: filepath.Join(VersionPath(r.dir, id), fileName), vfs: name,
+		incarnation: catalog.NewID(r.now(), r.random), sessions: map[*session]struct{}{},
+	}
+	db.readers.db, db.writer.db = db, db
+	vfs.Register(name, jail{db: db, base: vfs.Find("")})
+	return db
+}
+
+// exists reports whether the database has a file. Once seen it is not looked
+// for again: files go away only while the database is released.
+func (db *database) exists() bool {
+	if db.found.Load() {
+		return true
+	}
+	info, err := os.Lstat(db.path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	db.size.Store(info.Size())
+	db.found.Store(true)
+	return true
+}
+
+// find makes sure that a database that was written has its file.
+func (db *database) find(unwritten bool) error {
+	if !unwritten && !db.exists() {
+		return ErrMissing
+	}
+	return nil
+}
+
+// create makes the file: complete and durable under another name, then renamed
+// to its place, so that a crash leaves all of it or nothing.
+func (db *database) create() error {
+	if db.exists() {
+		return nil
+	}
+	err := db.materialize()
+	if err != nil && !db.exists() {
+		return fault.Wrap(fault.Unavailable, err, "The server can't make the file of the database; nothing was written")
+	}
+	db.owner.forgetSize()
+	return nil
+}
+
+func (db *database) materialize() error {
+	tmp, err := db.owner.tempDir()
+	if err != nil {
+		return err
+	}
+	fresh, err := os.MkdirTemp(tmp, "")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(fresh)
+	if err := writeFileSync(filepath.Join(fresh, fileName), db.r.template); err != nil {
+		return err
+	}
+	if err := syncDir(fresh); err != nil {
+		return err
+	}
+	place := filepath.Dir(db.path)
+	if err := mkdirSync(filepath.Dir(place)); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, place); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(place))
+}
+
+// grownTo follows the size of the file.
+func (db *database) grownTo(end int64) {
+	for {
+		size := db.size.Load()
+		if end <= size {
+			return
+		}
+		if db.size.CompareAndSwap(size, end) {
+			db.owner.grow(end - size)
+			return
+		}
+	}
+}
+
+// close closes all connections of a database that nobody is in.
+func (db *database) close() {
+	db.readers.close()
+	db.writer.close() // last, so that it can empty the log
+	vfs.Unregister(db.vfs)
+}
+
+// writeFileSync writes a file that must not exist and makes it durable.
+func writeFileSync(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// mkdirSync makes a directory and its parents, each entry durable.
+func mkdirSync(dir string) error {
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := mkdirSync(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, 0o700)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
+// makeTemplate returns the bytes of a database without tables, in WAL mode.
+func makeTemplate(dir string) ([]byte, error) {
+	tmp, err := os.MkdirTemp(dir, ".template-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	path := filepath.Join(tmp, fileName)
+	c, err := sqlite3.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	err = c.Exec("PRAGMA page_size=4096; PRAGMA journal_mode=WAL;")
+	if err := errors.Join(err, c.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+}
+
+// generation returns the Generation of what is committed now.
+func (db *database) generation() Generation {
+	return Generation{Incarnation: db.incarnation, Commits: db.commits.Load()}
+}
+
+// wait waits for a turn: until ready, or the caller gives up, or QueueTime is
+// over.
+func (db *database) wait(ctx context.Context, ready <-chan struct{}, what string) error {
+	timer := time.NewTimer(db.r.limits.QueueTime)
+	defer timer.Stop()
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return fault.New(fault.Busy, "Waited limits.queue_time (%v) for %s; the database is busy, try again", db.r.limits.QueueTime, what)
+	}
+}

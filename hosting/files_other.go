@@ -1,0 +1,17 @@
+//go:build !unix
+
+package hosting
+
+import (
+	"errors"
+	"syscall"
+)
+
+// noFollow has no meaning here.
+const noFollow = 0
+
+// errorDiskFull is Windows' ERROR_DISK_FULL.
+const errorDiskFull = syscall.Errno(112)
+
+// isDiskFull reports whether the operating system refused to store more.
+func isDiskFull(err error) bool { return errors.Is(err, errorDiskFull) }

@@ -1,0 +1,16 @@
+//go:build unix
+
+package hosting
+
+import (
+	"errors"
+	"syscall"
+)
+
+// noFollow refuses to open a symbolic link.
+const noFollow = syscall.O_NOFOLLOW
+
+// isDiskFull reports whether the operating system refused to store more.
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}

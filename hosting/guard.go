@@ -1,0 +1,165 @@
+package hosting
+
+import (
+	"strings"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"ayb/fault"
+)
+
+// mode says whose SQL a connection is compiling or running.
+type mode uint8
+
+const (
+	hostMode    mode = iota // the Runner's own SQL: everything is allowed
+	readMode                // a tenant's, on a connection that cannot write
+	writeMode               // a tenant's, on the connection that all writers share
+	sessionMode             // a tenant's, on a connection that nobody else uses
+)
+
+// A guard is the authorizer of one connection. SQLite asks it about everything
+// a statement would do, when the statement is compiled and, for some things,
+// again when it runs; what it does not know it denies. It is installed once and
+// then told by mode who is asking, because installing it again would expire all
+// prepared statements.
+type guard struct {
+	mode     mode
+	killable bool   // functions that no interrupt stops are allowed, for the process can be killed
+	vacuum   bool   // a plain VACUUM is running
+	text     string // of the statement being compiled
+	seen     facts
+	refusal  error // what to tell the user if SQLite says "not authorized"
+}
+
+// facts are what the guard learns about a statement while it is compiled.
+type facts struct {
+	callbacks   int    // questions asked
+	transaction string // BEGIN, COMMIT or ROLLBACK, if the statement is one
+	savepoint   bool   // it is SAVEPOINT, RELEASE or ROLLBACK TO
+	pragma      bool   // it is a PRAGMA
+	changes     bool   // it is a PRAGMA that writes to the file
+	alone       bool   // it may not stand among several statements
+	maintenance bool   // it may take as long as limits.maintenance_time
+}
+
+// begin makes the guard ready for the next statement.
+func (g *guard) begin(text string) {
+	g.text, g.seen, g.refusal = text, facts{}, nil
+}
+
+// deny refuses with a sentence of ours in place of SQLite's "not authorized".
+func (g *guard) deny(format string, args ...any) sqlite3.AuthorizerReturnCode {
+	if g.refusal == nil {
+		g.refusal = fault.New(fault.Denied, format, args...)
+	}
+	return sqlite3.AUTH_DENY
+}
+
+// authorize answers SQLite. The meaning of arg and sub depends on the action.
+func (g *guard) authorize(action sqlite3.AuthorizerActionCode, arg, sub, schema, _ string) sqlite3.AuthorizerReturnCode {
+	if g.mode == hostMode {
+		return sqlite3.AUTH_OK
+	}
+	g.seen.callbacks++
+	switch action {
+	case sqlite3.AUTH_SELECT, sqlite3.AUTH_RECURSIVE:
+		return sqlite3.AUTH_OK
+	case sqlite3.AUTH_READ:
+		return g.table(arg)
+	case sqlite3.AUTH_FUNCTION:
+		return g.function(sub)
+	case sqlite3.AUTH_UPDATE:
+		if arg == "sqlite_temp_master" {
+			return sqlite3.AUTH_OK // ALTER TABLE does so; SQLite lets nobody else
+		}
+		return g.schema(schema)
+	case sqlite3.AUTH_INSERT, sqlite3.AUTH_DELETE,
+		sqlite3.AUTH_CREATE_TABLE, sqlite3.AUTH_CREATE_VIEW, sqlite3.AUTH_CREATE_TRIGGER,
+		sqlite3.AUTH_DROP_TABLE, sqlite3.AUTH_DROP_VIEW, sqlite3.AUTH_DROP_TRIGGER,
+		sqlite3.AUTH_DROP_INDEX, sqlite3.AUTH_ALTER_TABLE, sqlite3.AUTH_DROP_VTABLE:
+		return g.schema(schema)
+	case sqlite3.AUTH_CREATE_INDEX, sqlite3.AUTH_REINDEX, sqlite3.AUTH_ANALYZE:
+		g.seen.maintenance = true
+		return g.schema(schema)
+	case sqlite3.AUTH_CREATE_VTABLE:
+		if !moduleVerdict(strings.ToLower(sub)).creatable {
+			return g.deny("The virtual table module %q is not available; fts5, fts5vocab and rtree are", sub)
+		}
+		return g.schema(schema)
+	case sqlite3.AUTH_CREATE_TEMP_TABLE, sqlite3.AUTH_CREATE_TEMP_INDEX, sqlite3.AUTH_CREATE_TEMP_VIEW,
+		sqlite3.AUTH_CREATE_TEMP_TRIGGER, sqlite3.AUTH_DROP_TEMP_TABLE, sqlite3.AUTH_DROP_TEMP_INDEX,
+		sqlite3.AUTH_DROP_TEMP_VIEW, sqlite3.AUTH_DROP_TEMP_TRIGGER:
+		return g.schema("temp")
+	case sqlite3.AUTH_PRAGMA:
+		return g.pragma(arg, sub)
+	case sqlite3.AUTH_TRANSACTION:
+		g.seen.transaction = strings.ToUpper(arg)
+		return sqlite3.AUTH_OK
+	case sqlite3.AUTH_SAVEPOINT:
+		g.seen.savepoint = true
+		return sqlite3.AUTH_OK
+	case sqlite3.AUTH_ATTACH:
+		if g.vacuum && arg == "" {
+			return sqlite3.AUTH_OK // the scratch file of a plain VACUUM
+		}
+		if g.vacuum {
+			return g.deny("VACUUM INTO is not available; use a snapshot or an export to copy a database")
+		}
+	}
+	return g.deny("Databases can't be attached or detached, and extensions can't be loaded")
+}
+
+// schema allows changes to the database itself, and to temporary objects where
+// nobody else could meet them.
+func (g *guard) schema(name string) sqlite3.AuthorizerReturnCode {
+	if strings.EqualFold(name, "temp") && g.mode != sessionMode {
+		return g.deny("Temporary tables, views and triggers need a session")
+	}
+	return sqlite3.AUTH_OK
+}
+
+// table allows reading any table that is not one of the modules kept away.
+func (g *guard) table(name string) sqlite3.AuthorizerReturnCode {
+	if moduleVerdict(strings.ToLower(name)).denied {
+		return g.deny("The table %q is not available", name)
+	}
+	return sqlite3.AUTH_OK
+}
+
+func (g *guard) function(name string) sqlite3.AuthorizerReturnCode {
+	switch functionVerdict(strings.ToLower(name)) {
+	case functionAllowed:
+		return sqlite3.AUTH_OK
+	case functionKillable:
+		if g.killable {
+			return sqlite3.AUTH_OK
+		}
+		return g.deny("The function %s is not available on this server, because a long call of it could not be stopped", name)
+	}
+	return g.deny("The function %s is not available", name)
+}
+
+func (g *guard) pragma(name, arg string) sqlite3.AuthorizerReturnCode {
+	g.seen.pragma = true
+	rule := pragmaVerdict(name, arg, arg != "" || g.assigns())
+	switch {
+	case rule == pragmaRead:
+		return sqlite3.AUTH_OK
+	case rule == pragmaWrite:
+		g.seen.changes = true
+		return sqlite3.AUTH_OK
+	case rule == pragmaState && g.mode == sessionMode:
+		return sqlite3.AUTH_OK
+	case rule == pragmaState:
+		return g.deny("PRAGMA %s changes how a connection works, and connections are shared: use a session", name)
+	}
+	return g.deny("PRAGMA %s is not available", name)
+}
+
+// assigns reports whether the statement being compiled is a PRAGMA with an
+// argument. SQLite tells an empty argument as it tells none, but some pragmas
+// take one to mean "off".
+func (g *guard) assigns() bool {
+	return firstWord(g.text) == "PRAGMA" && strings.ContainsAny(g.text, "=(")
+}

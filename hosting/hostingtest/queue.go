@@ -1,0 +1,203 @@
+package hostingtest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"ayb/fault"
+	"ayb/hosting"
+)
+
+func queueChecks() []check {
+	return []check{
+		{"excess_writes_are_busy_at_once", queuedWrites},
+		{"excess_reads_are_busy_at_once", queuedReads},
+		{"nobody_waits_longer_than_the_queue_time", queueTime},
+		{"a_queued_write_can_be_cancelled", cancelQueued},
+		{"a_reader_stuck_in_its_sink_blocks_no_writer", stuckReader},
+		{"waiting_is_not_execution", waitingIsFree},
+		{"databases_do_not_wait_for_each_other", separateQueues},
+	}
+}
+
+// hold takes the writer by way of a session. The writer is free again when free
+// has been called.
+func hold(d *database) (free func()) {
+	d.t.Helper()
+	s := d.session(hosting.Write)
+	s.exec("BEGIN IMMEDIATE")
+	return func() {
+		d.t.Helper()
+		s.exec("COMMIT")
+		if err := s.Close(); err != nil {
+			d.t.Errorf("Close: %v", err)
+		}
+	}
+}
+
+// crowd sends n texts, waits until busy of them have been refused, calls free
+// and returns how many succeeded.
+func crowd(t *testing.T, n, busy int, send func() error, free func()) (succeeded int) {
+	t.Helper()
+	results := make(chan error, n)
+	for range n {
+		go func() { results <- send() }()
+	}
+	for range busy {
+		wantKind(t, "beyond the queue", await(t, "a refusal", results), fault.Busy)
+	}
+	free()
+	for range n - busy {
+		switch err := await(t, "an answer", results); {
+		case err == nil:
+			succeeded++
+		default:
+			wantKind(t, "beyond the queue", err, fault.Busy)
+		}
+	}
+	return succeeded
+}
+
+func queuedWrites(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{QueuedWrites: 1, QueueTime: 2 * patience, SessionIdle: 2 * patience}).database("CREATE TABLE t (a)")
+	send := func() error { return d.try(hosting.Write, "INSERT INTO t VALUES (1)") }
+	n := crowd(t, 8, 5, send, hold(d))
+	if n == 0 {
+		t.Error("no queued write went on")
+	}
+	d.expect(fmt.Sprint(n), "SELECT count(*) FROM t")
+	if err := send(); err != nil {
+		t.Error(err)
+	}
+}
+
+// stick keeps one reader of the database busy until free is called.
+func stick(d *database) (free func()) {
+	d.t.Helper()
+	g := newGate()
+	d.t.Cleanup(g.open)
+	done := background(func() error {
+		_, err := d.runTo(d.t.Context(), g, hosting.Read, "SELECT 1")
+		return err
+	})
+	await(d.t, "a read in its sink", g.reached)
+	return func() {
+		g.open()
+		if err := await(d.t, "a read", done); err != nil {
+			d.t.Error(err)
+		}
+	}
+}
+
+func queuedReads(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{Readers: 1, QueuedReads: 1, QueueTime: 2 * patience}).database("CREATE TABLE t (a)")
+	send := func() error { return d.try(hosting.Read, "SELECT 1") }
+	if n := crowd(t, 8, 6, send, stick(d)); n == 0 {
+		t.Error("no queued read went on")
+	}
+	if err := send(); err != nil {
+		t.Error(err)
+	}
+}
+
+func queueTime(t *testing.T, s *suite) {
+	const bound = 200 * time.Millisecond
+	d := s.host(t, hosting.Limits{Readers: 1, QueueTime: bound}).database("CREATE TABLE t (a)")
+	for _, c := range []struct {
+		name  string
+		class hosting.Class
+		sql   string
+		hold  func(*database) func()
+	}{
+		{"a write", hosting.Write, "INSERT INTO t VALUES (1)", hold},
+		{"a read", hosting.Read, "SELECT 1", stick},
+	} {
+		free := c.hold(d)
+		start := time.Now()
+		d.refuse(c.class, c.sql, fault.Busy)
+		if took := time.Since(start); took < bound || took > bound+overdue {
+			t.Errorf("%s waited %v, the bound is %v", c.name, took, bound)
+		}
+		free()
+		if err := d.try(c.class, c.sql); err != nil {
+			t.Errorf("%s afterwards: %v", c.name, err)
+		}
+	}
+	d.expect("1", "SELECT count(*) FROM t")
+}
+
+func cancelQueued(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{QueueTime: 2 * patience}).database("CREATE TABLE t (a)")
+	free := hold(d)
+	ctx, cancel := context.WithCancel(t.Context())
+	var queued []<-chan error
+	for range 5 {
+		queued = append(queued, background(func() error {
+			_, err := d.run(ctx, hosting.Write, "INSERT INTO t VALUES (1)")
+			return err
+		}))
+	}
+	patient := background(func() error { return d.try(hosting.Write, "INSERT INTO t VALUES (2)") })
+	cancel()
+	for _, q := range queued {
+		wantIs(t, "queued", await(t, "a cancelled write", q), context.Canceled)
+	}
+	free()
+	if err := await(t, "a patient write", patient); err != nil {
+		t.Error(err)
+	}
+	d.expect("2", "SELECT group_concat(a) FROM t")
+}
+
+func stuckReader(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{Readers: 1}).database("CREATE TABLE t (a)")
+	free := stick(d)
+	for i := range 20 {
+		d.write("INSERT INTO t VALUES (?)", i)
+	}
+	d.write("CREATE INDEX i ON t (a)")
+	free()
+	d.expect("20", "SELECT count(*) FROM t")
+}
+
+func waitingIsFree(t *testing.T, s *suite) {
+	const bound = 200 * time.Millisecond
+	d := s.host(t, hosting.Limits{QueryTime: bound, Readers: 1}).database("CREATE TABLE t (a)")
+	for _, c := range []struct {
+		sql  string
+		hold func(*database) func()
+	}{
+		{"INSERT INTO t VALUES (1)", hold},
+		{"SELECT a FROM t", stick},
+	} {
+		free := c.hold(d)
+		var elapsed time.Duration
+		done := background(func() error {
+			res, err := d.run(t.Context(), hosting.Write, c.sql)
+			elapsed = res.Elapsed
+			return err
+		})
+		select {
+		case err := <-done:
+			t.Errorf("%s: did not wait: %v", c.sql, err)
+		case <-time.After(2 * bound):
+		}
+		free()
+		if err := await(t, c.sql, done); err != nil || elapsed >= bound {
+			t.Errorf("%s: error %v, elapsed %v", c.sql, err, elapsed)
+		}
+	}
+}
+
+func separateQueues(t *testing.T, s *suite) {
+	h := s.host(t, hosting.Limits{Readers: 1, QueuedWrites: 1})
+	a := h.database("CREATE TABLE t (a)")
+	b := a.sibling("CREATE TABLE t (a)")
+	freeWriter, freeReader := hold(a), stick(a)
+	b.write("INSERT INTO t VALUES (1)")
+	b.expect("1", "SELECT a FROM t")
+	freeReader()
+	freeWriter()
+}

@@ -1,0 +1,354 @@
+package hosting
+
+import (
+	"container/list"
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ayb/catalog"
+	"ayb/fault"
+)
+
+// Config says how a Runner of this package works.
+type Config struct {
+	Dir    string           // required: the directory that holds the owners' directories; made if missing
+	Limits Limits           // zero fields take their defaults
+	Now    func() time.Time // for making ids; nil: time.Now
+	Random io.Reader        // for making ids; nil: crypto/rand.Reader
+	Logger *slog.Logger     // nil: silence
+}
+
+// InProcess is the Runner whose walls stand inside this process: the memory of
+// each connection is a bounded WebAssembly memory, its file system is a jail of
+// one database, and its SQL passes a guard that denies what it does not know.
+//
+// A goroutine cannot be killed. A text is therefore stopped at its deadline or
+// at most two seconds later, and functions that could run longer without looking
+// up are not available here.
+type InProcess struct {
+	dir    string
+	limits Limits
+	now    func() time.Time
+	random io.Reader
+	logger *slog.Logger
+
+	template []byte   // a database without tables, in WAL mode
+	owners   sync.Map // catalog.ID to *owner
+	closing  atomic.Bool
+	stats    counters
+
+	mu   sync.Mutex
+	open map[DB]*database
+	lru  *list.List // of *database, the most recently used first
+}
+
+var _ Runner = (*InProcess)(nil)
+
+type counters struct {
+	reads, writes, failures, interrupts atomic.Uint64
+	commits, syncs, evictions           atomic.Uint64
+	connections, sessions               atomic.Int64
+	memory, temp                        atomic.Int64
+}
+
+// vfsNames numbers the file systems of all databases opened in this process,
+// because the driver knows them by name.
+var vfsNames atomic.Uint64
+
+// NewInProcess returns a Runner that keeps databases below config.Dir. Only one
+// Runner at a time may use a directory; keeping others out is its caller's part.
+// Errors: Invalid (no Dir), Unavailable.
+func NewInProcess(config Config) (*InProcess, error) {
+	if config.Dir == "" {
+		return nil, fault.New(fault.Invalid, "A runner needs a directory")
+	}
+	r := &InProcess{
+		dir: config.Dir, limits: config.Limits.withDefaults(), now: config.Now, random: config.Random, logger: config.Logger,
+		open: map[DB]*database{}, lru: list.New(),
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	if r.random == nil {
+		r.random = rand.Reader
+	}
+	if r.logger == nil {
+		r.logger = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The directory for databases can't be made")
+	}
+	var err error
+	if r.template, err = makeTemplate(r.dir); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The directory for databases can't be written")
+	}
+	return r, nil
+}
+
+// enter finds or opens the handle of a database and holds on to it until leave.
+// While the database is released it waits for the resume.
+func (r *InProcess) enter(ctx context.Context, id DB) (*database, error) {
+	var waited *time.Timer
+	for {
+		r.mu.Lock()
+		if r.closing.Load() {
+			r.mu.Unlock()
+			return nil, errClosed
+		}
+		db := r.open[id]
+		if db == nil {
+			db = r.add(id)
+		}
+		held := db.held
+		if held == nil {
+			db.refs++
+			r.lru.MoveToFront(db.place)
+			r.mu.Unlock()
+			return db, nil
+		}
+		r.mu.Unlock()
+		if waited == nil {
+			waited = time.NewTimer(r.limits.QueueTime)
+			defer waited.Stop()
+		}
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-waited.C:
+			return nil, fault.New(fault.Busy, "The database is being moved or restored; try again in a moment")
+		}
+	}
+}
+
+// add makes a handle. The caller holds r.mu.
+func (r *InProcess) add(id DB) *database {
+	db := newDatabase(r, id, "ayb-"+strconv.FormatUint(vfsNames.Add(1), 10))
+	r.open[id] = db
+	db.place = r.lru.PushFront(db)
+	return db
+}
+
+// leave gives back what enter returned, and closes databases that were not used
+// for longest if all of them together hold too much memory.
+func (r *InProcess) leave(db *database) {
+	r.mu.Lock()
+	db.refs--
+	if db.refs == 0 && db.idle != nil {
+		close(db.idle)
+		db.idle = nil
+	}
+	r.mu.Unlock()
+	if r.stats.memory.Load() > r.limits.OpenMemory {
+		r.evict()
+	}
+}
+
+// evict closes idle databases, the least recently used first, until the rest
+// fits into limits.OpenMemory.
+func (r *InProcess) evict() {
+	for r.stats.memory.Load() > r.limits.OpenMemory {
+		db := r.victim()
+		if db == nil {
+			return
+		}
+		r.stats.evictions.Add(1)
+		db.close()
+		r.drop(db)
+	}
+}
+
+// victim picks a database to close and keeps newcomers waiting for it.
+func (r *InProcess) victim() *database {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for place := r.lru.Back(); place != nil; place = place.Prev() {
+		if db := place.Value.(*database); db.refs == 0 && db.held == nil {
+			db.held = make(chan struct{})
+			return db
+		}
+	}
+	return nil
+}
+
+// drop forgets a held and closed database, and lets newcomers open it anew.
+func (r *InProcess) drop(db *database) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.open, db.id)
+	r.lru.Remove(db.place)
+	close(db.held)
+}
+
+// Run implements Runner.
+func (r *InProcess) Run(ctx context.Context, job Job, sink Sink) (catalog.Summary, error) {
+	sum, err := r.run(ctx, &job, sink)
+	if err != nil {
+		r.stats.failures.Add(1)
+	}
+	return sum, err
+}
+
+func (r *InProcess) run(ctx context.Context, job *Job, sink Sink) (catalog.Summary, error) {
+	if err := r.checkText(job.Statement); err != nil {
+		return catalog.Summary{}, err
+	}
+	db, err := r.enter(ctx, job.DB)
+	if err != nil {
+		return catalog.Summary{}, err
+	}
+	defer r.leave(db)
+	if err := db.find(job.Unwritten); err != nil {
+		return catalog.Summary{}, err
+	}
+	text, lead := cutForeignKeysOff(job.Statement.SQL)
+	if job.Class == Read || !(lead || clearlyWrites(text)) {
+		r.stats.reads.Add(1)
+		sum, err := db.read(ctx, job, text, sink)
+		if err != errWrites {
+			return sum, err
+		}
+		if job.Class == Read {
+			return catalog.Summary{}, errReadOnly
+		}
+	}
+	if !db.exists() {
+		return catalog.Summary{}, ErrUnwritten
+	}
+	r.stats.writes.Add(1)
+	return db.write(ctx, job, text, lead, sink)
+}
+
+// checkText refuses what is too large, or no text at all, before a connection
+// is taken.
+func (r *InProcess) checkText(st catalog.Statement) error {
+	if len(st.SQL) > r.limits.SQLBytes {
+		return fault.New(fault.TooLarge, "The SQL is %d bytes long, and limits.sql_bytes allows %d", len(st.SQL), r.limits.SQLBytes)
+	}
+	if len(st.Args) > r.limits.Parameters {
+		return fault.New(fault.TooLarge, "The query has %d parameters, and limits.parameters allows %d", len(st.Args), r.limits.Parameters)
+	}
+	return validText(st.SQL)
+}
+
+// Create implements Runner.
+func (r *InProcess) Create(ctx context.Context, id DB) error {
+	db, err := r.enter(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer r.leave(db)
+	return db.create()
+}
+
+// Release implements Runner.
+func (r *InProcess) Release(ctx context.Context, id DB) (func(), error) {
+	db, err := r.hold(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	db.endSessions(fault.New(fault.Conflict, "The session was ended because the database is being moved or restored"))
+	if err := r.settle(ctx, db); err != nil {
+		r.drop(db)
+		return nil, err
+	}
+	db.close()
+	resume := func() {
+		db.owner.forgetSize()
+		r.drop(db)
+	}
+	return sync.OnceFunc(resume), nil
+}
+
+// hold keeps newcomers away from a database.
+func (r *InProcess) hold(ctx context.Context, id DB) (*database, error) {
+	for {
+		db, err := r.enter(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		mine := db.held == nil
+		if mine {
+			db.held = make(chan struct{})
+		}
+		r.mu.Unlock()
+		if mine {
+			return db, nil
+		}
+		r.leave(db)
+	}
+}
+
+// settle gives up the caller's own place and waits until nobody else has one.
+func (r *InProcess) settle(ctx context.Context, db *database) error {
+	r.mu.Lock()
+	db.refs--
+	if db.refs == 0 {
+		r.mu.Unlock()
+		return nil
+	}
+	idle := make(chan struct{})
+	db.idle = idle
+	r.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Stats implements Runner.
+func (r *InProcess) Stats() Stats {
+	r.mu.Lock()
+	databases := len(r.open)
+	r.mu.Unlock()
+	s := &r.stats
+	return Stats{
+		Reads: s.reads.Load(), Writes: s.writes.Load(), Failures: s.failures.Load(), Interrupts: s.interrupts.Load(),
+		Commits: s.commits.Load(), Syncs: s.syncs.Load(), Evictions: s.evictions.Load(),
+		Databases: databases, Connections: int(s.connections.Load()), Sessions: int(s.sessions.Load()),
+		Memory: s.memory.Load(), TempBytes: s.temp.Load(),
+	}
+}
+
+// Close implements Runner.
+func (r *InProcess) Close() error {
+	r.mu.Lock()
+	again := r.closing.Swap(true)
+	r.mu.Unlock()
+	if again {
+		return nil
+	}
+	for {
+		r.mu.Lock()
+		var db *database
+		for _, db = range r.open {
+			break
+		}
+		if db == nil {
+			r.mu.Unlock()
+			return nil
+		}
+		if held := db.held; held != nil { // being released or evicted
+			r.mu.Unlock()
+			<-held
+			continue
+		}
+		db.held = make(chan struct{})
+		db.refs++
+		r.mu.Unlock()
+		db.endSessions(errClosed)
+		_ = r.settle(context.Background(), db)
+		db.close()
+		r.drop(db)
+	}
+}

@@ -1,0 +1,66 @@
+package hosting
+
+import "time"
+
+// withDefaults returns the limits with every zero field set to its default.
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		field    *time.Duration
+		fallback time.Duration
+	}{
+		{&l.QueryTime, 30 * time.Second},
+		{&l.MaintenanceTime, 10 * time.Minute},
+		{&l.StreamTime, time.Hour},
+		{&l.QueueTime, 5 * time.Second},
+		{&l.SessionIdle, 10 * time.Second},
+		{&l.SessionTime, 5 * time.Minute},
+		{&l.SessionWriteTime, 30 * time.Second},
+	} {
+		orDefault(d.field, d.fallback)
+	}
+	for _, d := range []struct {
+		field    *int
+		fallback int
+	}{
+		{&l.SQLBytes, 1 << 20},
+		{&l.Parameters, 32_766},
+		{&l.ValueBytes, 1 << 20},
+		{&l.LikePatternBytes, 100},
+		{&l.ExpressionDepth, 200},
+		{&l.CompoundSelect, 100},
+		{&l.Columns, 2_000},
+		{&l.FunctionArgs, 127},
+		{&l.TriggerDepth, 32},
+		{&l.ProgramOps, 1_000_000},
+		{&l.Readers, 8},
+		{&l.QueuedReads, 256},
+		{&l.QueuedWrites, 4_096},
+		{&l.Statements, 64},
+		{&l.Sessions, 64},
+	} {
+		orDefault(d.field, d.fallback)
+	}
+	for _, d := range []struct {
+		field    *int64
+		fallback int64
+	}{
+		{&l.ConnectionMemory, 64 << 20},
+		{&l.OpenMemory, physicalMemory() / 4},
+		{&l.ResultBytes, 100 << 20},
+		{&l.TempBytes, 1 << 30},
+		{&l.WALBytes, 1 << 30},
+	} {
+		orDefault(d.field, d.fallback)
+	}
+	return l
+}
+
+func orDefault[T comparable](field *T, fallback T) {
+	var zero T
+	if *field == zero {
+		*field = fallback
+	}
+}
+
+// assumedMemory is the main memory of a machine that does not tell.
+const assumedMemory = 4 << 30

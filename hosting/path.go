@@ -1,0 +1,37 @@
+package hosting
+
+import (
+	"path/filepath"
+
+	"ayb/catalog"
+)
+
+// The names below a Runner's directory. Paths are made of ids, never of slugs,
+// so that renaming touches no file.
+const (
+	fileName = "db"       // the SQLite file in a version's directory; -wal and -shm stand beside it
+	tmpName  = "tmp"      // of an owner: unlinked temporary files, and directories on their way to their place
+	incoming = "incoming" // of an owner: files being uploaded
+)
+
+// OwnerPath returns the directory that holds everything of an owner.
+func OwnerPath(dir string, owner catalog.ID) string {
+	return filepath.Join(dir, shard(owner), owner.String())
+}
+
+// DatabasePath returns the directory that holds the versions of a database.
+func DatabasePath(dir string, owner, database catalog.ID) string {
+	return filepath.Join(OwnerPath(dir, owner), shard(database), database.String())
+}
+
+// VersionPath returns the directory of the file that db names.
+func VersionPath(dir string, db DB) string {
+	return filepath.Join(DatabasePath(dir, db.Owner, db.Database), db.Version.String())
+}
+
+// shard spreads ids over 256 directories. An id begins with the time it was
+// made, so its end is what differs.
+func shard(id catalog.ID) string {
+	s := id.String()
+	return s[len(s)-2:]
+}

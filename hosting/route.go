@@ -1,0 +1,54 @@
+package hosting
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"ayb/fault"
+)
+
+// clearlyWrites guesses from its first word whether a text writes. A wrong guess
+// costs time and nothing else: a text is run by what SQLite says about it.
+func clearlyWrites(text string) bool {
+	switch firstWord(text) {
+	case "INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER", "REINDEX", "ANALYZE", "VACUUM", "SAVEPOINT":
+		return true
+	}
+	return false
+}
+
+// cutForeignKeysOff takes a leading PRAGMA foreign_keys=OFF from a text of
+// several statements, as .dump writes it; the host sees to it, because it has to
+// happen before the transaction of the text begins.
+func cutForeignKeysOff(text string) (rest string, found bool) {
+	if firstWord(text) != "PRAGMA" {
+		return text, false
+	}
+	end := statementEnd(text)
+	rest = skipBlank(text[end:])
+	if rest == "" {
+		return text, false
+	}
+	lead := strings.TrimRight(skipBlank(text[:end]), "; \t\r\n\f")
+	name, value, ok := strings.Cut(lead[len("PRAGMA"):], "=")
+	if !ok || !strings.EqualFold(strings.TrimSpace(name), "foreign_keys") {
+		return text, false
+	}
+	switch strings.ToLower(strings.TrimSpace(value)) {
+	case "off", "no", "false", "0":
+		return rest, true
+	}
+	return text, false
+}
+
+// validText refuses bytes that are no text: SQLite would end the statement at a
+// NUL and take bad UTF-8 for other characters than the user sees.
+func validText(text string) error {
+	if !utf8.ValidString(text) {
+		return fault.New(fault.Invalid, "The SQL is not valid UTF-8; send binary values as parameters or as X'..' literals")
+	}
+	if strings.IndexByte(text, 0) >= 0 {
+		return fault.New(fault.Invalid, "The SQL holds a NUL character; send it as a parameter or as a X'..' literal")
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package hosting
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/util/vfsutil"
+	"github.com/ncruces/go-sqlite3/vfs"
+
+	"ayb/fault"
+)
+
+// A jail is the file system as the connections of one database see it: that
+// database's own files and unlinked temporary files, and nothing else. Whatever
+// SQL manages to ask for, no other path can be opened, looked at or removed.
+// It also meters: the size of the database, its write-ahead log, and the
+// temporary files of its owner.
+type jail struct {
+	db   *database
+	base vfs.VFS
+}
+
+// FullPathname implements vfs.VFS. Links are not followed: the file itself is
+// opened with O_NOFOLLOW, and the directories above it are ours.
+func (j jail) FullPathname(name string) (string, error) {
+	if !j.inside(name) {
+		return "", sqlite3.CANTOPEN
+	}
+	return name, nil
+}
+
+// inside reports whether name is one of the database's own files, or the file
+// that the host is copying it to.
+func (j jail) inside(name string) bool {
+	switch name {
+	case j.db.path, j.db.path + "-wal", j.db.path + "-journal":
+		return true
+	}
+	copying := j.db.copying.Load()
+	return copying != nil && (name == *copying || name == *copying+"-journal" || name == *copying+"-wal")
+}
+
+// Delete implements vfs.VFS.
+func (j jail) Delete(name string, syncDir bool) error {
+	if !j.inside(name) || name == j.db.path {
+		return sqlite3.IOERR_DELETE
+	}
+	return j.base.Delete(name, syncDir)
+}
+
+// Access implements vfs.VFS. What lies outside does not exist.
+func (j jail) Access(name string, flags vfs.AccessFlag) (bool, error) {
+	if !j.inside(name) {
+		return false, nil
+	}
+	return j.base.Access(name, flags)
+}
+
+// Open implements vfs.VFS; SQLite calls OpenFilename instead.
+func (j jail) Open(string, vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	return nil, 0, sqlite3.CANTOPEN
+}
+
+// OpenFilename implements vfs.VFSFilename.
+func (j jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	if name == nil {
+		f, err := j.db.owner.tempFile()
+		if err != nil {
+			j.db.ioError.Store(&err)
+			return nil, 0, sqlite3.IOERR
+		}
+		return &tempFile{File: f, owner: j.db.owner, full: &j.db.ioError}, flags, nil
+	}
+	path := name.String()
+	if !j.inside(path) {
+		return nil, 0, sqlite3.CANTOPEN
+	}
+	if flags&vfs.OPEN_CREATE != 0 || flags&vfs.OPEN_MAIN_DB != 0 {
+		if err := private(path, flags); err != nil {
+			j.db.ioError.Store(&err)
+			return nil, 0, sqlite3.CANTOPEN
+		}
+	}
+	file, out, err := vfsutil.WrapOpenFilename(j.base, name, flags)
+	if err != nil {
+		return nil, 0, err
+	}
+	return &storedFile{File: file, db: j.db, path: path, log: flags&vfs.OPEN_WAL != 0, main: path == j.db.path}, out, nil
+}
+
+// private makes the files that are about to be opened for the first time,
+// readable by ayb alone; SQLite would make them for everybody.
+func private(path string, flags vfs.OpenFlag) error {
+	if flags&vfs.OPEN_MAIN_DB != 0 {
+		path += "-shm"
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// A storedFile is one of the database's own files: the file itself or its log.
+type storedFile struct {
+	vfs.File
+	db     *database
+	path   string
+	main   bool
+	log    bool
+	synced bool // the directory has been synced since the file was opened
+}
+
+var (
+	_ vfs.FileSharedMemory       = &storedFile{}
+	_ vfs.FileSizeHint           = &storedFile{}
+	_ vfs.FileLockState          = &storedFile{}
+	_ vfs.FilePersistWAL         = &storedFile{}
+	_ vfs.FilePowersafeOverwrite = &storedFile{}
+	_ vfs.FileHasMoved           = &storedFile{}
+)
+
+func (f *storedFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapSharedMemory(f.File) }
+func (f *storedFile) LockState() vfs.LockLevel       { return vfsutil.WrapLockState(f.File) }
+func (f *storedFile) PersistWAL() bool               { return vfsutil.WrapPersistWAL(f.File) }
+func (f *storedFile) SetPersistWAL(keep bool)        { vfsutil.WrapSetPersistWAL(f.File, keep) }
+func (f *storedFile) PowersafeOverwrite() bool       { return vfsutil.WrapPowersafeOverwrite(f.File) }
+func (f *storedFile) SetPowersafeOverwrite(safe bool) {
+	vfsutil.WrapSetPowersafeOverwrite(f.File, safe)
+}
+func (f *storedFile) HasMoved() (bool, error) { return vfsutil.WrapHasMoved(f.File) }
+
+// SizeHint is refused: it would grow the file before the write is metered.
+func (f *storedFile) SizeHint(int64) error { return nil }
+
+func (f *storedFile) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	if err != nil && err != io.EOF {
+		f.db.ioError.Store(&err)
+	}
+	return n, err
+}
+
+func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
+	end := off + int64(len(p))
+	if limit := f.db.r.limits.WALBytes; f.log && end > limit {
+		var err error = fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20)
+		f.db.ioError.Store(&err)
+		return 0, sqlite3.FULL
+	}
+	n, err := f.File.WriteAt(p, off)
+	if err != nil {
+		f.db.ioError.Store(&err)
+		if isDiskFull(err) {
+			return n, sqlite3.FULL
+		}
+		return n, err
+	}
+	if f.main {
+		f.db.grownTo(end)
+	}
+	return n, nil
+}
+
+func (f *storedFile) Truncate(size int64) error {
+	err := f.File.Truncate(size)
+	if err == nil && f.main {
+		f.db.owner.grow(size - f.db.size.Swap(size))
+	}
+	return err
+}
+
+// Sync makes what was written durable. The first time it also syncs the
+// directory, without which a new log, and the commits in it, may be lost with
+// the power although every one of them was synced.
+func (f *storedFile) Sync(flags vfs.SyncFlag) error {
+	f.db.r.stats.syncs.Add(1)
+	err := f.File.Sync(flags)
+	if err == nil && !f.synced {
+		f.synced = true
+		err = syncDir(filepath.Dir(f.path))
+	}
+	if err != nil {
+		f.db.ioError.Store(&err)
+		return sqlite3.IOERR_FSYNC
+	}
+	return nil
+}
+
+// A tempFile is an unlinked file of a sort or a temporary table.
+type tempFile struct {
+	*os.File
+	owner *owner
+	full  *atomic.Pointer[error]
+	size  int64
+}
+
+func (f *tempFile) WriteAt(p []byte, off int64) (int, error) {
+	if grow := off + int64(len(p)) - f.size; grow > 0 {
+		if err := f.owner.growTemp(grow); err != nil {
+			f.full.Store(&err)
+			return 0, sqlite3.FULL
+		}
+		f.size += grow
+	}
+	n, err := f.File.WriteAt(p, off)
+	if err != nil {
+		f.full.Store(&err)
+		if isDiskFull(err) {
+			return n, sqlite3.FULL
+		}
+	}
+	return n, err
+}
+
+func (f *tempFile) Truncate(size int64) error {
+	err := f.File.Truncate(size)
+	if err == nil && size < f.size {
+		f.owner.shrinkTemp(f.size - size)
+		f.size = size
+	}
+	return err
+}
+
+func (f *tempFile) Close() error {
+	f.owner.shrinkTemp(f.size)
+	f.size = 0
+	return f.File.Close()
+}
+
+func (f *tempFile) Size() (int64, error)             { return f.size, nil }
+func (f *tempFile) Sync(vfs.SyncFlag) error          { return nil }
+func (f *tempFile) Lock(vfs.LockLevel) error         { return nil }
+func (f *tempFile) Unlock(vfs.LockLevel) error       { return nil }
+func (f *tempFile) CheckReservedLock() (bool, error) { return false, nil }
+func (f *tempFile) SectorSize() int                  { return 0 }
+func (f *tempFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
+	return vfs.IOCAP_POWERSAFE_OVERWRITE | vfs.IOCAP_SUBPAGE_READ
+}
+
+// syncDir makes the entries of a directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,374 @@
+package hosting
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"ayb/catalog"
+	"ayb/fault"
+)
+
+// A writerQueue is the one connection of a database that writes, and the queue
+// of what it is to do. A goroutine works the queue off and ends with it.
+type writerQueue struct {
+	db *database
+
+	mu    sync.Mutex
+	queue []*turn
+	ended chan struct{} // closed when the goroutine that works ends; nil: there is none
+
+	conn *conn // belongs to the goroutine that works, then to close
+}
+
+// A turn is a place in the queue.
+type turn struct {
+	do    func() // what to do when it comes
+	state atomic.Uint32
+	done  chan struct{}
+}
+
+// The states of a turn.
+const (
+	waiting uint32 = iota
+	running
+	abandoned
+)
+
+// push queues a turn.
+func (q *writerQueue) push(do func()) (*turn, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if limit := q.db.r.limits.QueuedWrites; len(q.queue) >= limit {
+		return nil, fault.New(fault.Busy, "More than limits.queued_writes (%d) queries wait to write to this database; try again", limit)
+	}
+	t := &turn{do: do, done: make(chan struct{})}
+	q.queue = append(q.queue, t)
+	if q.ended == nil {
+		q.ended = make(chan struct{})
+		go q.work()
+	}
+	return t, nil
+}
+
+// await waits until ready, which the turn itself brings about. A turn that has
+// not come within QueueTime, or before the caller gives up, does not come any
+// more. One that has come is waited for: its connection knows the context.
+func (q *writerQueue) await(ctx context.Context, t *turn, ready <-chan struct{}) error {
+	err := q.db.wait(ctx, ready, "a turn to write")
+	if err == nil {
+		return nil
+	}
+	if t.state.CompareAndSwap(waiting, abandoned) {
+		q.remove(t)
+		return err
+	}
+	<-ready
+	return nil
+}
+
+func (q *writerQueue) remove(t *turn) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.queue, t); i >= 0 {
+		q.queue = slices.Delete(q.queue, i, i+1)
+	}
+}
+
+// next returns the first turn of the queue, or nil and ends the work.
+func (q *writerQueue) next() *turn {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.queue) == 0 {
+		close(q.ended)
+		q.queue, q.ended = nil, nil
+		return nil
+	}
+	t := q.queue[0]
+	q.queue[0] = nil
+	q.queue = q.queue[1:]
+	return t
+}
+
+// waiters returns how many turns are queued.
+func (q *writerQueue) waiters() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.queue)
+}
+
+func (q *writerQueue) work() {
+	for t := q.next(); t != nil; t = q.next() {
+		if !t.state.CompareAndSwap(waiting, running) {
+			continue
+		}
+		t.do()
+		close(t.done)
+		q.checkpoint()
+	}
+}
+
+// connection returns the connection, opened on its first use. Only a turn that
+// has come may call it.
+func (q *writerQueue) connection() (*conn, error) {
+	if q.conn == nil {
+		c, err := q.db.open(toWrite)
+		if err != nil {
+			return nil, err
+		}
+		q.db.r.stats.connections.Add(1)
+		q.conn = c
+	}
+	return q.conn, nil
+}
+
+func (q *writerQueue) drop() {
+	q.conn.close()
+	q.conn = nil
+	q.db.r.stats.connections.Add(-1)
+}
+
+// checkpointPages is how large the log may grow, in pages, before what is in it
+// is copied to the file.
+const checkpointPages = 1000
+
+// checkpoint copies the log to the file once it is long, after the writer was
+// answered and without waiting for readers.
+func (q *writerQueue) checkpoint() {
+	c := q.conn
+	if c == nil || c.logged < checkpointPages {
+		return
+	}
+	c.logged = 0
+	var err error
+	func() {
+		defer c.recovered(&err)
+		_, _, err = c.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+	}()
+	if err != nil {
+		q.db.r.logger.Warn("a checkpoint failed", "database", q.db.id.Database, "err", err)
+	}
+	if c.broken {
+		q.drop()
+	}
+}
+
+// close closes the connection of a database that nobody is in. The goroutine
+// that answered the last writer may still be at its checkpoint.
+func (q *writerQueue) close() {
+	q.mu.Lock()
+	ended := q.ended
+	q.mu.Unlock()
+	if ended != nil {
+		<-ended
+	}
+	if q.conn != nil {
+		q.drop()
+	}
+}
+
+// write runs a text on the writer, whole or not at all, and then hands over the
+// rows it answered.
+func (db *database) write(ctx context.Context, job *Job, text string, lead bool, sink Sink) (sum catalog.Summary, err error) {
+	if sink == nil {
+		sink = discard{}
+	}
+	kept := rowBuffer{owner: db.owner, limit: db.r.limits.ResultBytes}
+	defer kept.close()
+	t, err := db.writer.push(func() {
+		var c *conn
+		if c, err = db.writer.connection(); err != nil {
+			return
+		}
+		err = c.write(ctx, job, text, lead, &kept, &sum)
+		db.r.countInterrupt(c)
+		if c.finish(); !c.reusable() {
+			db.writer.drop()
+		}
+	})
+	if err != nil {
+		return catalog.Summary{}, err
+	}
+	if err := db.writer.await(ctx, t, t.done); err != nil {
+		return catalog.Summary{}, err
+	}
+	if err != nil {
+		return catalog.Summary{}, err
+	}
+	sum.Wrote, sum.Rows = true, kept.rows
+	return sum, kept.replay(sink)
+}
+
+type discard struct{}
+
+func (discard) Columns([]catalog.Column) error { return nil }
+func (discard) Row(catalog.Row) error          { return nil }
+
+// write runs a text in one transaction.
+func (c *conn) write(ctx context.Context, job *Job, text string, lead bool, kept *rowBuffer, sum *catalog.Summary) (err error) {
+	c.start(ctx, writeMode)
+	defer c.rollback()
+	defer c.recovered(&err)
+	if err := c.limitPages(job.Quota); err != nil {
+		return c.fault(err)
+	}
+	c.c.SetLastInsertRowID(0)
+	if lead {
+		if err := c.exec("PRAGMA foreign_keys=OFF"); err != nil {
+			return c.fault(err)
+		}
+		defer c.restoreForeignKeys()
+	}
+	err = c.writeText(text, newBinder(job.Statement.Args), kept, sum)
+	sum.Elapsed = c.intr.elapsed()
+	sum.LastInsertRowID = c.c.LastInsertRowID()
+	return err
+}
+
+// restoreForeignKeys undoes a leading PRAGMA foreign_keys=OFF. It has no effect
+// within a transaction, so what is open ends first.
+func (c *conn) restoreForeignKeys() {
+	c.rollback()
+	if c.broken {
+		return
+	}
+	c.intr.disarm()
+	if err := c.exec("PRAGMA foreign_keys=ON"); err != nil {
+		c.broken = true
+	}
+}
+
+func (c *conn) writeText(text string, args binder, kept *rowBuffer, sum *catalog.Summary) error {
+	st, rest, err := c.prepare(text)
+	switch {
+	case err != nil:
+		return c.fault(err)
+	case st == nil:
+		return errNoSQL
+	case rest != "":
+		return c.writeTexts(st, rest, args, kept, sum)
+	}
+	defer c.done(st)
+	if err := loneStatement(st); err != nil {
+		return err
+	}
+	if err := c.bindAll(&args, st); err != nil {
+		return err
+	}
+	switch {
+	case st.vacuum:
+		return c.vacuum(st)
+	case st.stmt.ColumnCount() > 0:
+		// Its rows are kept while it is under way, and if they turn out too
+		// large, ending it there would commit it.
+		if err := c.exec("BEGIN IMMEDIATE"); err != nil {
+			return c.fault(err)
+		}
+		if err := c.apply(st, kept, sum); err != nil {
+			return err
+		}
+		return c.commit()
+	}
+	return c.uncertain(c.apply(st, kept, sum))
+}
+
+// apply steps one statement and keeps the rows it answers.
+func (c *conn) apply(st *statement, kept *rowBuffer, sum *catalog.Summary) error {
+	before := c.c.TotalChanges()
+	columns := func(cols []catalog.Column) error {
+		kept.reset(cols)
+		return nil
+	}
+	if _, err := c.step(st, columns, kept.add); err != nil {
+		return err
+	}
+	if c.c.TotalChanges() != before {
+		sum.Changes += c.c.Changes()
+	}
+	return nil
+}
+
+// writeTexts runs several statements in one transaction: each is compiled when
+// those before it have run, because it may need what they made.
+func (c *conn) writeTexts(st *statement, rest string, args binder, kept *rowBuffer, sum *catalog.Summary) error {
+	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		c.done(st)
+		return c.fault(err)
+	}
+	wrapped, ended := st.transaction == "BEGIN", false
+	for first := true; st != nil; first = false {
+		if ended = wrapped && !first && st.transaction == "COMMIT" && rest == ""; ended {
+			c.done(st)
+			break
+		}
+		var err error
+		if !(wrapped && first) {
+			err = c.applyNext(st, &args, kept, sum)
+		}
+		c.done(st)
+		if err != nil {
+			return err
+		}
+		if rest == "" {
+			break
+		}
+		if st, rest, err = c.prepare(rest); err != nil {
+			return c.fault(err)
+		}
+	}
+	if wrapped && !ended {
+		return errUnended
+	}
+	if err := args.finish(); err != nil {
+		return err
+	}
+	return c.commit()
+}
+
+func (c *conn) applyNext(st *statement, args *binder, kept *rowBuffer, sum *catalog.Summary) error {
+	if err := innerStatement(st); err != nil {
+		return err
+	}
+	if err := args.bind(st); err != nil {
+		return c.fault(err)
+	}
+	if err := c.apply(st, kept, sum); err != nil {
+		return err
+	}
+	if c.c.GetAutocommit() {
+		return fault.New(fault.NotApplied, "A statement ended the transaction of the text; nothing was written")
+	}
+	return nil
+}
+
+// commit commits the transaction that is open.
+func (c *conn) commit() error { return c.uncertain(c.fault(c.exec("COMMIT"))) }
+
+// uncertain marks a failure after which it cannot be known whether the write
+// was kept: the log was written, and making it durable failed. The connection
+// is not used again, so that the next one finds out.
+func (c *conn) uncertain(err error) error {
+	if code, ok := errors.AsType[sqlite3.ExtendedErrorCode](err); !ok || code != sqlite3.IOERR_FSYNC {
+		return err
+	}
+	c.broken = true
+	return fault.Wrap(fault.OutcomeUnknown, err, "The server could not make the write durable, and can't tell whether it was kept; look before you send it again")
+}
+
+// vacuum runs a plain VACUUM, which attaches a scratch file of its own.
+func (c *conn) vacuum(st *statement) error {
+	c.guard.vacuum = true
+	c.c.Limit(sqlite3.LIMIT_ATTACHED, 1)
+	defer func() {
+		c.guard.vacuum = false
+		if !c.broken {
+			c.c.Limit(sqlite3.LIMIT_ATTACHED, 0)
+		}
+	}()
+	_, err := c.step(st, nil, nil)
+	return c.uncertain(err)
+}

@@ -1,0 +1,319 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"ayb/catalog"
+	"ayb/fault"
+)
+
+type databaseRow struct {
+	bun.BaseModel `bun:"table:database,alias:d"`
+
+	ID               catalog.ID `bun:",pk"`
+	OwnerID          catalog.ID
+	OwnerSlug        catalog.Slug `bun:",scanonly"`
+	Slug             catalog.Slug
+	FoldedSlug       catalog.Slug
+	Kind             catalog.DatabaseKind
+	PublicLevel      catalog.PublicLevel
+	AnonymousQueries bool
+	Version          catalog.ID
+	Written          bool
+	CreatedAt        int64
+	DeletedAt        int64 `bun:",nullzero"`
+}
+
+func databaseToRow(d catalog.Database) databaseRow {
+	return databaseRow{
+		ID: d.ID, OwnerID: d.Owner, Slug: d.Slug, FoldedSlug: d.Slug.Fold(), Kind: d.Kind,
+		PublicLevel: d.Public, AnonymousQueries: d.AnonymousQueries,
+		Version: d.Version, Written: d.Written,
+		CreatedAt: micros(d.Created), DeletedAt: micros(d.Deleted),
+	}
+}
+
+func (r databaseRow) database() catalog.Database {
+	return catalog.Database{
+		ID: r.ID, Owner: r.OwnerID, OwnerSlug: r.OwnerSlug, Slug: r.Slug, Kind: r.Kind,
+		Public: r.PublicLevel, AnonymousQueries: r.AnonymousQueries,
+		Version: r.Version, Written: r.Written,
+		Created: instant(r.CreatedAt), Deleted: instant(r.DeletedAt),
+	}
+}
+
+// databaseKey is the name under which a database is cached.
+type databaseKey struct {
+	owner catalog.ID
+	slug  catalog.Slug // folded
+}
+
+// selectDatabases begins a query for databases with the names of their owners.
+// dest is a pointer to a databaseRow, or to a slice of them.
+func selectDatabases(db bun.IDB, dest any) *bun.SelectQuery {
+	return db.NewSelect().Model(dest).ColumnExpr("?TableColumns").ColumnExpr("o.slug AS owner_slug").
+		Join("JOIN entity AS o ON o.id = d.owner_id")
+}
+
+// CreateDatabase adds a database, live from now on. The caller chooses the ids,
+// and has checked the slug; OwnerSlug is not stored. Errors: NotFound if the
+// owner does not live, Exists if the owner has a live database of that name in
+// any case, or the id is taken.
+func (s *Store) CreateDatabase(ctx context.Context, d catalog.Database) error {
+	row := databaseToRow(d)
+	own := answers{badReference: entityMissing, duplicate: databaseTaken}
+	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
+		if err := requireLiveEntity(ctx, tx, d.Owner); err != nil {
+			return err
+		}
+		_, err := tx.NewInsert().Model(&row).Exec(ctx)
+		return err
+	})
+}
+
+// Database returns the live database of that owner and name, in any case. It is
+// cached. Whether the owner lives is not looked at. Errors: NotFound.
+func (s *Store) Database(ctx context.Context, owner catalog.ID, slug catalog.Slug) (catalog.Database, error) {
+	key := databaseKey{owner, slug.Fold()}
+	if d, ok := s.databases.get(key); ok {
+		return d, nil
+	}
+	ticket := s.databases.ticket()
+	row, err := s.liveDatabase(ctx, "d.owner_id = ? AND d.folded_slug = ?", owner, key.slug)
+	if err != nil {
+		return catalog.Database{}, err
+	}
+	d := row.database()
+	s.databases.put(ticket, databaseKey{owner, row.FoldedSlug}, d)
+	return d, nil
+}
+
+// DatabaseByID returns a live database as it is now: it is read from the
+// database, never from the cache, and what the cache holds of it is brought up
+// to date. Ask it when a version or an owner turns out to be of yesterday.
+// Errors: NotFound.
+func (s *Store) DatabaseByID(ctx context.Context, id catalog.ID) (catalog.Database, error) {
+	s.forgetDatabase(id)
+	ticket := s.databases.ticket()
+	row, err := s.liveDatabase(ctx, "d.id = ?", id)
+	if err != nil {
+		return catalog.Database{}, err
+	}
+	d := row.database()
+	s.databases.put(ticket, databaseKey{d.Owner, row.FoldedSlug}, d)
+	return d, nil
+}
+
+func (s *Store) liveDatabase(ctx context.Context, where string, args ...any) (row databaseRow, err error) {
+	err = s.read(ctx, answers{noRow: databaseMissing}, func(ctx context.Context) error {
+		return selectDatabases(s.db, &row).Where(where, args...).Where("d.deleted_at IS NULL").Scan(ctx)
+	})
+	return row, err
+}
+
+// A DatabaseFilter says which databases of an owner to list. The zero filter
+// selects what everybody may discover: those whose public level is fork or
+// read-only.
+type DatabaseFilter struct {
+	// All selects every database, as its owner and the system see them.
+	All bool
+
+	// Viewer selects, besides the public ones, those on which this entity has a
+	// grant. It makes no difference with All.
+	Viewer catalog.ID
+
+	// Only leaves at most this one of those selected, as a token limited to one
+	// database sees them. Zero: no such limit.
+	Only catalog.ID
+}
+
+func (f DatabaseFilter) apply(q *bun.SelectQuery) {
+	if !f.All {
+		q.Where("d.public_level IN (?, ?) OR EXISTS (SELECT 1 FROM access_grant AS g WHERE g.database_id = d.id AND g.entity_id = ?)",
+			catalog.PublicFork, catalog.PublicReadOnly, f.Viewer)
+	}
+	if !f.Only.IsZero() {
+		q.Where("d.id = ?", f.Only)
+	}
+}
+
+// Databases lists the live databases of an owner that the filter selects, newest
+// first: by descending id. Errors: Invalid (the cursor).
+func (s *Store) Databases(ctx context.Context, owner catalog.ID, filter DatabaseFilter, page catalog.Page) (catalog.List[catalog.Database], error) {
+	var rows []databaseRow
+	after, err := parseCursor(page.After, "databases", 1)
+	if err != nil {
+		return catalog.List[catalog.Database]{}, err
+	}
+	err = s.read(ctx, nil, func(ctx context.Context) error {
+		q := selectDatabases(s.db, &rows).Where("d.owner_id = ?", owner).Where("d.deleted_at IS NULL").
+			Order("d.id DESC").Limit(oneMore(page))
+		filter.apply(q)
+		if after != nil {
+			q.Where("d.id < ?", after.texts[0])
+		}
+		return q.Scan(ctx)
+	})
+	return paginate(rows, page, databaseRow.database, func(r databaseRow) cursor {
+		return cursor{"databases", 0, []string{r.ID.String()}}
+	}), err
+}
+
+// DeletedDatabases lists the databases of an owner that are deleted and not yet
+// purged, the last deleted first. Errors: Invalid (the cursor).
+func (s *Store) DeletedDatabases(ctx context.Context, owner catalog.ID, page catalog.Page) (catalog.List[catalog.Database], error) {
+	var rows []databaseRow
+	after, err := parseCursor(page.After, "deleted", 1)
+	if err != nil {
+		return catalog.List[catalog.Database]{}, err
+	}
+	err = s.read(ctx, nil, func(ctx context.Context) error {
+		q := selectDatabases(s.db, &rows).Where("d.owner_id = ?", owner).Where("d.deleted_at IS NOT NULL").
+			Order("d.deleted_at DESC", "d.id DESC").Limit(oneMore(page))
+		if after != nil {
+			q.Where("(d.deleted_at, d.id) < (?, ?)", after.number, after.texts[0])
+		}
+		return q.Scan(ctx)
+	})
+	return paginate(rows, page, databaseRow.database, func(r databaseRow) cursor {
+		return cursor{"deleted", r.DeletedAt, []string{r.ID.String()}}
+	}), err
+}
+
+// RenameDatabase gives a live database another name, perhaps the same in another
+// case. Errors: NotFound, Exists if its owner has another of that name.
+func (s *Store) RenameDatabase(ctx context.Context, id catalog.ID, slug catalog.Slug) error {
+	return s.updateDatabase(ctx, id, "slug = ?, folded_slug = ?", slug, slug.Fold())
+}
+
+// SetPublic sets the public level of a live database. Errors: NotFound.
+func (s *Store) SetPublic(ctx context.Context, id catalog.ID, level catalog.PublicLevel) error {
+	return s.updateDatabase(ctx, id, "public_level = ?", level)
+}
+
+// SetAnonymousQueries lets, or stops letting, callers without an account read a
+// live database whose public level is read-only. Errors: NotFound.
+func (s *Store) SetAnonymousQueries(ctx context.Context, id catalog.ID, allowed bool) error {
+	return s.updateDatabase(ctx, id, "anonymous_queries = ?", allowed)
+}
+
+// MarkWritten records that a live database has a file. Marking it again changes
+// nothing. Errors: NotFound.
+func (s *Store) MarkWritten(ctx context.Context, id catalog.ID) error {
+	return s.updateDatabase(ctx, id, "written = ?", true)
+}
+
+// DeleteDatabase marks a live database as deleted, which gives its name free.
+// Its grants and tokens stay until it is purged. Errors: NotFound.
+func (s *Store) DeleteDatabase(ctx context.Context, id catalog.ID, at time.Time) error {
+	return s.updateDatabase(ctx, id, "deleted_at = ?", micros(at))
+}
+
+func (s *Store) updateDatabase(ctx context.Context, id catalog.ID, set string, args ...any) error {
+	defer s.forgetDatabase(id)
+	own := answers{noRow: databaseMissing, duplicate: databaseTaken}
+	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
+		return changed(tx.NewUpdate().Model((*databaseRow)(nil)).Set(set, args...).
+			Where("id = ?", id).Where("deleted_at IS NULL").Exec(ctx))
+	})
+}
+
+// MoveDatabase makes toVersion the current version of a live database and
+// toOwner its owner, who may be the same, provided that fromVersion is current:
+// of two callers at once, one wins. A grant that the new owner had is dropped.
+// Errors: NotFound (the database or the new owner), Conflict if another version
+// is current, Exists if the new owner has a live database of that name.
+func (s *Store) MoveDatabase(ctx context.Context, id, fromVersion, toOwner, toVersion catalog.ID) error {
+	defer s.forgetDatabase(id)
+	own := answers{
+		noRow:     {fault.Conflict, "The database has just been changed by somebody else; look again"},
+		duplicate: databaseTaken,
+	}
+	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
+		if err := requireLiveEntity(ctx, tx, toOwner); err != nil {
+			return err
+		}
+		live := tx.NewSelect().Table("database").Where("id = ?", id).Where("deleted_at IS NULL")
+		if err := require(ctx, live, databaseMissing); err != nil {
+			return err
+		}
+		err := changed(tx.NewUpdate().Model((*databaseRow)(nil)).Set("owner_id = ?, version = ?", toOwner, toVersion).
+			Where("id = ?", id).Where("version = ?", fromVersion).Where("deleted_at IS NULL").Exec(ctx))
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewDelete().Model((*grantRow)(nil)).
+			Where("database_id = ?", id).Where("entity_id = ?", toOwner).Exec(ctx)
+		return err
+	})
+}
+
+// UndeleteDatabase brings back the database of that owner and name, in any case,
+// that was deleted last, and returns it. Errors: NotFound if there is no deleted
+// one, Exists if the owner has a live database of that name again.
+func (s *Store) UndeleteDatabase(ctx context.Context, owner catalog.ID, slug catalog.Slug) (catalog.Database, error) {
+	var row databaseRow
+	own := answers{
+		noRow:     {fault.NotFound, "There is no deleted database of that name"},
+		duplicate: databaseTaken,
+	}
+	err := s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
+		err := selectDatabases(tx, &row).Where("d.owner_id = ? AND d.folded_slug = ?", owner, slug.Fold()).
+			Where("d.deleted_at IS NOT NULL").Order("d.deleted_at DESC", "d.id DESC").Limit(1).Scan(ctx)
+		if err != nil {
+			return err
+		}
+		return changed(tx.NewUpdate().Model((*databaseRow)(nil)).Set("deleted_at = NULL").
+			Where("id = ?", row.ID).Where("deleted_at = ?", row.DeletedAt).Exec(ctx))
+	})
+	if err != nil {
+		return catalog.Database{}, err
+	}
+	s.forgetDatabase(row.ID)
+	row.DeletedAt = 0
+	return row.database(), nil
+}
+
+// ExpiredDatabases returns databases that were deleted before an instant, the
+// longest deleted first: at most limit, which is bounded as [catalog.Page.Size].
+// Databases that live on below a deleted entity are not among them.
+func (s *Store) ExpiredDatabases(ctx context.Context, before time.Time, limit int) ([]catalog.Database, error) {
+	var rows []databaseRow
+	page := catalog.Page{Size: limit}
+	err := s.read(ctx, nil, func(ctx context.Context) error {
+		return selectDatabases(s.db, &rows).Where("d.deleted_at < ?", micros(before)).
+			Order("d.deleted_at", "d.id").Limit(int64(page.Limit())).Scan(ctx)
+	})
+	return paginate(rows, page, databaseRow.database, nil).Items, err
+}
+
+// PurgeDatabase removes a deleted database for good, with its grants and the
+// tokens that were limited to it. Its files are the caller's, who removes them
+// first. Errors: NotFound if there is no such deleted database, Conflict if
+// something was attached to it at the same moment.
+func (s *Store) PurgeDatabase(ctx context.Context, id catalog.ID) error {
+	defer s.forgetDatabase(id)
+	own := answers{
+		noRow:        {fault.NotFound, "There is no such deleted database"},
+		badReference: {fault.Conflict, "The database has just been shared; try again"},
+	}
+	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
+		for _, hanging := range []any{(*tokenRow)(nil), (*grantRow)(nil)} {
+			if _, err := tx.NewDelete().Model(hanging).Where("database_id = ?", id).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return changed(tx.NewDelete().Model((*databaseRow)(nil)).
+			Where("id = ?", id).Where("deleted_at IS NOT NULL").Exec(ctx))
+	})
+}
+
+// forgetDatabase drops everything cached that a change of a database may concern.
+func (s *Store) forgetDatabase(id catalog.ID) {
+	s.databases.drop(func(_ databaseKey, d catalog.Database) bool { return d.ID == id })
+	s.permissions.drop(func(key grantKey, _ catalog.Access) bool { return key.database == id })
+	s.tokens.drop(func(_ string, t storedToken) bool { return t.Scope.Database == id })
+}

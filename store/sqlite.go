@@ -1,0 +1,81 @@
+package store
+
+import (
+	"database/sql"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/uptrace/bun/dialect/sqlitedialect"
+
+	"ayb/fault"
+)
+
+// sqliteBusy is how long a connection waits for another process's lock.
+const sqliteBusy = 5 * time.Second
+
+// The pool of connections to a SQLite file. One writes at a time; each open one
+// takes about 300 KiB, so few are kept.
+const (
+	sqliteConnections = 8
+	sqliteIdle        = 4
+)
+
+func sqliteDialect() dialect {
+	return dialect{
+		bun:     sqlitedialect.New(),
+		open:    openSQLite,
+		writers: 1,
+		text:    "TEXT",
+	}
+}
+
+func openSQLite(address string) (*sql.DB, error) {
+	path := strings.TrimPrefix(address, "sqlite://")
+	if path == "" || strings.HasPrefix(path, ":memory:") || strings.ContainsAny(path, "?\x00") {
+		return nil, fault.New(fault.Invalid, "A SQLite metadata database is named as sqlite://PATH, where PATH is a file and nothing follows it")
+	}
+	path, err := filepath.Abs(path)
+	if err == nil {
+		err = makeFile(path)
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The file of the metadata database can't be made or opened")
+	}
+	// A transaction of ours is going to write, so it takes the write lock when it
+	// begins, where waiting for it is possible.
+	name := url.URL{Scheme: "file", Path: path, RawQuery: "_txlock=immediate"}
+	pool, err := driver.Open(name.String(), prepareConnection)
+	if err != nil {
+		return nil, err
+	}
+	pool.SetMaxOpenConns(sqliteConnections)
+	pool.SetMaxIdleConns(sqliteIdle)
+	return pool, nil
+}
+
+// prepareConnection sets what SQLite keeps per connection. With synchronous=FULL
+// a commit returns only when the log is on disk.
+func prepareConnection(c *sqlite3.Conn) error {
+	if err := c.BusyTimeout(sqliteBusy); err != nil {
+		return err
+	}
+	return c.Exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+}
+
+// makeFile makes the file if it is missing, for this user alone: it holds the
+// hashes of tokens. SQLite gives the files beside it the same permissions.
+func makeFile(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}

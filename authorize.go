@@ -8,6 +8,7 @@ import (
 	"ayb/auth"
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/hosting"
 )
 
 // A call is one call of the engine: who asks for what, and what has been looked
@@ -35,7 +36,8 @@ type call struct {
 	// database is what ref names. One that does not exist has no ID, and the
 	// owner it would have.
 	database Database
-	grant    Access // of the caller on the database
+	grant    Access        // of the caller on the database
+	class    hosting.Class // of the SQL that the caller may run on it
 
 	verdict auth.Verdict
 	refused bool // worth a record although the action is not recorded as such
@@ -44,7 +46,7 @@ type call struct {
 }
 
 // authorizeDatabase begins a call about a database.
-func (e *Engine) authorizeDatabase(ctx context.Context, p Principal, action auth.Action, ref string) (call, error) {
+func (e *Engine) authorizeDatabase(ctx context.Context, p Principal, action auth.Action, ref string) (*call, error) {
 	c, err := e.begin(ctx, p, action)
 	if err != nil {
 		return c, err
@@ -60,7 +62,7 @@ func (e *Engine) authorizeDatabase(ctx context.Context, p Principal, action auth
 
 // authorizeAccount begins a call about an entity. What the call is about can be
 // described more closely by subject; empty: the entity.
-func (e *Engine) authorizeAccount(ctx context.Context, p Principal, action auth.Action, slug, subject string) (call, error) {
+func (e *Engine) authorizeAccount(ctx context.Context, p Principal, action auth.Action, slug, subject string) (*call, error) {
 	c, err := e.begin(ctx, p, action)
 	if err != nil {
 		return c, err
@@ -79,7 +81,7 @@ func (e *Engine) authorizeAccount(ctx context.Context, p Principal, action auth.
 }
 
 // authorizeSelf begins a call about the caller's own account.
-func (e *Engine) authorizeSelf(ctx context.Context, p Principal, action auth.Action) (call, error) {
+func (e *Engine) authorizeSelf(ctx context.Context, p Principal, action auth.Action) (*call, error) {
 	c, err := e.begin(ctx, p, action)
 	if err != nil {
 		return c, err
@@ -92,7 +94,7 @@ func (e *Engine) authorizeSelf(ctx context.Context, p Principal, action auth.Act
 }
 
 // authorizeHost begins a call about the host.
-func (e *Engine) authorizeHost(ctx context.Context, p Principal, action auth.Action, subject string) (call, error) {
+func (e *Engine) authorizeHost(ctx context.Context, p Principal, action auth.Action, subject string) (*call, error) {
 	c, err := e.begin(ctx, p, action)
 	if err != nil {
 		return c, err
@@ -102,8 +104,8 @@ func (e *Engine) authorizeHost(ctx context.Context, p Principal, action auth.Act
 }
 
 // begin lets a call in and makes sure that its principal is still valid.
-func (e *Engine) begin(ctx context.Context, p Principal, action auth.Action) (call, error) {
-	c := call{action: action, caller: p}
+func (e *Engine) begin(ctx context.Context, p Principal, action auth.Action) (*call, error) {
+	c := &call{action: action, caller: p}
 	if err := e.calls.enter(); err != nil {
 		return c, err
 	}
@@ -116,6 +118,7 @@ func (e *Engine) begin(ctx context.Context, p Principal, action auth.Action) (ca
 
 // find looks up the database that the call is about, and the caller's grant.
 func (c *call) find(ctx context.Context) error {
+	c.grant = NoAccess // of what was found before, if this is not the first time
 	owner, err := c.e.store.Entity(ctx, c.ref.Entity)
 	if err == nil {
 		c.database, err = c.e.store.Database(ctx, owner.ID, c.ref.Database)
@@ -179,7 +182,7 @@ func (c *call) done(err *error) {
 	switch trail := c.action.Trail(); {
 	case c.refused || trail == auth.Recorded && c.decided:
 		c.e.journal.record(c.record(*err))
-	case trail == auth.Counted && c.decided && !c.silent:
+	case trail == auth.Counted && c.decided && !c.silent && !c.database.ID.IsZero():
 		c.e.journal.count(c.at, c.caller, c.database.ID)
 	}
 }

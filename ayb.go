@@ -32,7 +32,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
 	"ayb/store"
@@ -54,6 +53,7 @@ type Engine struct {
 	store   *store.Store
 	runner  hosting.Runner
 	journal *journal
+	ids     *ids
 
 	// moving holds the databases whose file is being made or moved.
 	moving locks
@@ -76,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		return nil, err
 	}
 	e := &Engine{cfg: cfg.withDefaults(), calls: newGate(), stop: func() {}}
-	e.log = e.cfg.Logger
+	e.log, e.ids = e.cfg.Logger, &ids{now: e.cfg.Now, random: e.cfg.Random}
 	defer func() {
 		if err != nil {
 			e.shut()
@@ -97,13 +97,13 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	if err := e.sweepTransfers(ctx); err != nil {
 		return nil, err
 	}
-	e.journal = newJournal(e.store, e.cfg)
+	e.journal = newJournal(e.store, e.ids, e.cfg)
 	e.start()
 	return e, nil
 }
 
 func openStore(ctx context.Context, cfg Config) (*store.Store, error) {
-	return store.Open(ctx, cfg.MetadataURL, &store.Options{Now: cfg.Now, Random: cfg.Random, Logger: cfg.Logger})
+	return store.Open(ctx, cfg.MetadataURL, &store.Options{Now: cfg.Now, Logger: cfg.Logger})
 }
 
 func openRunner(cfg Config) (hosting.Runner, error) {
@@ -160,9 +160,6 @@ func (e *Engine) shut() error {
 
 // now returns the time as it is recorded everywhere: in UTC, to the microsecond.
 func (e *Engine) now() time.Time { return e.cfg.Now().UTC().Truncate(time.Microsecond) }
-
-// newID returns an id for something that is made now.
-func (e *Engine) newID() ID { return catalog.NewID(e.cfg.Now(), e.cfg.Random) }
 
 // A gate counts the calls that are under way, so that Close can wait for them.
 // Unlike a sync.RWMutex it lets a call made within a call fail, not hang, once

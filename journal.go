@@ -1,7 +1,6 @@
 package ayb
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ayb/catalog"
 	"ayb/store"
 )
 
@@ -30,7 +28,7 @@ type journal struct {
 	store    *store.Store
 	log      *slog.Logger
 	observer Observer
-	newID    func() ID
+	ids      *ids
 	now      func() time.Time
 
 	dirty atomic.Bool
@@ -41,7 +39,6 @@ type journal struct {
 	mu      sync.Mutex
 	records []AuditRecord
 	lost    int64
-	lastID  ID
 	touches map[string]time.Time
 
 	counts [countShards]countShard
@@ -62,10 +59,9 @@ type countKey struct {
 	token    string
 }
 
-func newJournal(st *store.Store, cfg Config) *journal {
+func newJournal(st *store.Store, ids *ids, cfg Config) *journal {
 	j := &journal{
-		store: st, log: cfg.Logger, observer: cfg.Observer, now: cfg.Now,
-		newID:   func() ID { return catalog.NewID(cfg.Now(), cfg.Random) },
+		store: st, log: cfg.Logger, observer: cfg.Observer, ids: ids, now: cfg.Now,
 		wake:    make(chan struct{}, 1),
 		touches: map[string]time.Time{},
 	}
@@ -78,7 +74,7 @@ func newJournal(st *store.Store, cfg Config) *journal {
 // record adds a record.
 func (j *journal) record(r AuditRecord) {
 	j.mu.Lock()
-	r.ID = j.nextID()
+	r.ID = j.ids.next()
 	j.records = append(j.records, r)
 	j.trim()
 	j.mu.Unlock()
@@ -86,22 +82,6 @@ func (j *journal) record(r AuditRecord) {
 	if j.observer.Audit != nil {
 		j.observer.Audit(r)
 	}
-}
-
-// nextID returns an id above all before it, because ids are the order of the
-// records and those made in one millisecond would be in no order.
-func (j *journal) nextID() ID {
-	id := j.newID()
-	if bytes.Compare(id[:], j.lastID[:]) <= 0 {
-		id = j.lastID
-		for i := len(id) - 1; i >= 0; i-- {
-			if id[i]++; id[i] != 0 {
-				break
-			}
-		}
-	}
-	j.lastID = id
-	return id
 }
 
 // trim drops the oldest records beyond the bound.
@@ -203,7 +183,7 @@ func (j *journal) takeRecords() (records []AuditRecord, lost int64, touches map[
 	j.records, j.lost, j.touches = nil, 0, map[string]time.Time{}
 	if lost > 0 {
 		records = append(records, AuditRecord{
-			ID: j.nextID(), Time: j.now().UTC(), System: true, Action: "audit", Outcome: "lost",
+			ID: j.ids.next(), Time: j.now().UTC(), System: true, Action: "audit", Outcome: "lost",
 			Subject: fmt.Sprintf("%d records", lost),
 		})
 	}

@@ -146,6 +146,19 @@ var (
 	ErrInternal        error = fault.Internal
 )
 
+// KindOf returns the kind of a failure, one of the errors above; [ErrInternal] if
+// it has none, nil if err is nil.
+func KindOf(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.KindOf(err)
+}
+
+// Message returns the sentence of a failure that a user may read; it holds no
+// cause.
+func Message(err error) string { return fault.Message(err) }
+
 // Causes that doors tell apart although their kind is a common one; test for
 // them with errors.Is.
 var (

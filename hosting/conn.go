@@ -28,12 +28,12 @@ type conn struct {
 	ticks      uint64                // counts uses of statements
 	host       map[string]*sqlite3.Stmt
 
-	memory  int64 // bytes last accounted
-	pages   int64 // PRAGMA max_page_count last set; 0: never
-	commits uint64
-	logged  int  // pages in the log after the last commit
-	empty   bool // of a database without a file: sees none of it when it is made
-	broken  bool // a panic passed through; only closing is safe
+	memory int64 // bytes last accounted
+	pages  int64 // PRAGMA max_page_count last set; 0: never
+	logged int   // pages in the log after the last commit
+	grown  bool  // there was a commit since the size was last taken
+	empty  bool  // of a database without a file: sees none of it when it is made
+	broken bool  // a panic passed through; only closing is safe
 }
 
 // access says how a connection is opened.
@@ -57,12 +57,11 @@ const (
 
 // open makes a connection. The order matters: what the host sets up comes before
 // the guard is in place.
-func (db *database) open(how access) (c *conn, err error) {
-	c = &conn{db: db, statements: map[string]*statement{}, host: map[string]*sqlite3.Stmt{}}
+func (db *database) open(how access) (_ *conn, err error) {
+	c := &conn{db: db, statements: map[string]*statement{}, host: map[string]*sqlite3.Stmt{}}
 	defer func() {
 		if err != nil {
 			c.close()
-			c = nil
 		}
 	}()
 	defer c.recovered(&err)
@@ -95,6 +94,9 @@ func (db *database) uri(how access, empty bool) string {
 
 func (c *conn) configure(how access) error {
 	limits := &c.db.r.limits
+	if err := c.c.BusyTimeout(limits.QueueTime); err != nil {
+		return err
+	}
 	for _, set := range []struct {
 		option sqlite3.DBConfig
 		value  bool
@@ -120,9 +122,6 @@ func (c *conn) configure(how access) error {
 		if err := extend(c.c); err != nil {
 			return err
 		}
-	}
-	if err := c.c.BusyTimeout(limits.QueueTime); err != nil {
-		return err
 	}
 	c.watch(how)
 	for category, value := range map[sqlite3.LimitCategory]int{
@@ -155,8 +154,8 @@ func (c *conn) watch(how access) {
 		return
 	}
 	c.c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
-		c.commits++
 		c.logged = pages
+		c.grown = true
 		c.db.commits.Add(1)
 		c.db.r.stats.commits.Add(1)
 		return nil
@@ -164,18 +163,27 @@ func (c *conn) watch(how access) {
 }
 
 // exec runs SQL of the host, a constant, and remembers it prepared.
-func (c *conn) exec(text string) (err error) {
+func (c *conn) exec(text string) error {
 	was := c.guard.mode
 	c.guard.mode = hostMode
 	defer func() { c.guard.mode = was }()
-	stmt := c.host[text]
-	if stmt == nil {
-		if stmt, _, err = c.c.PrepareFlags(text, sqlite3.PREPARE_PERSISTENT); err != nil {
-			return err
-		}
-		c.host[text] = stmt
+	stmt, err := c.hosted(text)
+	if err != nil {
+		return err
 	}
 	return stmt.Exec()
+}
+
+// hosted returns a statement of the host, prepared once.
+func (c *conn) hosted(text string) (*sqlite3.Stmt, error) {
+	if stmt := c.host[text]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, _, err := c.c.PrepareFlags(text, sqlite3.PREPARE_PERSISTENT)
+	if err == nil {
+		c.host[text] = stmt
+	}
+	return stmt, err
 }
 
 // rollback ends what is open, whatever it is. It cannot be interrupted.
@@ -251,26 +259,41 @@ func (c *conn) start(ctx context.Context, m mode) {
 		stream = limits.StreamTime
 	}
 	c.intr.arm(ctx, "limits.query_time", limits.QueryTime, stream)
-	c.guard.mode = m
-	c.db.ioError.Store(nil)
+	c.guard.mode, c.guard.refusal, c.guard.several = m, nil, false
 }
 
 // finish ends it.
 func (c *conn) finish() {
 	c.intr.disarm()
 	c.guard.mode = hostMode
-	if !c.broken {
-		c.account()
+	if c.broken {
+		return
+	}
+	c.account()
+	if c.grown && c.c.GetAutocommit() {
+		c.grown = false
+		c.measure()
+	}
+}
+
+// measure takes the size of the database after a commit.
+func (c *conn) measure() {
+	stmt, err := c.hosted("PRAGMA page_count")
+	if err != nil {
+		return
+	}
+	defer stmt.Reset()
+	if stmt.Step() {
+		size := stmt.ColumnInt64(0) * pageSize
+		c.db.owner.grow(size - c.db.size.Swap(size))
 	}
 }
 
 // step runs a statement to its end and hands its rows to emit, with the columns
 // before the first.
 func (c *conn) step(st *statement, columns func([]catalog.Column) error, emit func(catalog.Row) error) (rows int64, err error) {
-	if st.maintenance {
-		limits := &c.db.r.limits
-		c.intr.allow("limits.maintenance_time", limits.MaintenanceTime)
-		defer c.intr.allow("limits.query_time", limits.QueryTime)
+	if st.maintenance { // for the rest of the text: its commit is part of it
+		c.intr.allow("limits.maintenance_time", c.db.r.limits.MaintenanceTime)
 	}
 	more := st.stmt.Step()
 	if err := st.stmt.Err(); err != nil {
@@ -281,9 +304,10 @@ func (c *conn) step(st *statement, columns func([]catalog.Column) error, emit fu
 			return 0, err
 		}
 	}
-	c.row = stmtRow{stmt: st.stmt, n: len(st.columns)}
+	c.row.stand(st.stmt, len(st.columns))
 	for more {
 		if emit != nil {
+			c.row.load()
 			if err := emit(&c.row); err != nil {
 				return rows, err
 			}

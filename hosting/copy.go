@@ -20,8 +20,7 @@ func (r *InProcess) Copy(ctx context.Context, id DB, method CopyMethod, w io.Wri
 	defer r.leave(db)
 	generation := db.generation()
 	if !db.exists() {
-		_, err := w.Write(r.template)
-		return generation, err
+		return Generation{}, ErrMissing
 	}
 	image, err := db.image(ctx, method)
 	if err != nil {
@@ -106,7 +105,7 @@ func (r *InProcess) Check(ctx context.Context, id DB, depth CheckDepth) error {
 	}
 	defer r.leave(db)
 	if !db.exists() {
-		return nil
+		return ErrMissing
 	}
 	return db.host(ctx, func(c *conn) error { return c.check(depth) })
 }

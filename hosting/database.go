@@ -28,18 +28,19 @@ type database struct {
 	path  string // of the file
 	vfs   string // name under which the driver knows its jail
 
-	size        atomic.Int64 // bytes of the file
+	size        atomic.Int64 // bytes, those still in the log included
 	commits     atomic.Uint64
 	incarnation catalog.ID
-	found       atomic.Bool // the file is there
-	ioError     atomic.Pointer[error]
-	copying     atomic.Pointer[string] // the file that the host is copying to
+	found       atomic.Bool             // the file is there
+	trouble     atomic.Pointer[trouble] // the last of the file system
+	copying     atomic.Pointer[string]  // the file that the host is copying to
 
 	// Guarded by r.mu.
-	refs  int
-	held  chan struct{} // closed when newcomers may look again; nil: they may come in
-	idle  chan struct{} // closed when refs falls to zero, if somebody waits for that
-	place *list.Element
+	refs     int
+	held     chan struct{} // closed when newcomers may look again; nil: they may come in
+	idle     chan struct{} // closed when refs falls to zero, if somebody waits for that
+	released bool          // held, closed, and waiting for its resume
+	place    *list.Element
 
 	readers readerPool
 	writer  writerQueue
@@ -54,6 +55,7 @@ func newDatabase(r *InProcess, id DB, name string) *database {
 		incarnation: catalog.NewID(r.now(), r.random), sessions: map[*session]struct{}{},
 	}
 	db.readers.db, db.writer.db = db, db
+	db.owner.open.Store(db, nil)
 	vfs.Register(name, jail{db: db, base: vfs.Find("")})
 	return db
 }
@@ -87,11 +89,10 @@ func (db *database) create() error {
 	if db.exists() {
 		return nil
 	}
-	err := db.materialize()
-	if err != nil && !db.exists() {
+	if err := db.materialize(); !db.exists() {
 		return fault.Wrap(fault.Unavailable, err, "The server can't make the file of the database; nothing was written")
 	}
-	db.owner.forgetSize()
+	db.owner.grow(db.size.Load())
 	return nil
 }
 
@@ -121,25 +122,22 @@ func (db *database) materialize() error {
 	return syncDir(filepath.Dir(place))
 }
 
-// grownTo follows the size of the file.
-func (db *database) grownTo(end int64) {
-	for {
-		size := db.size.Load()
-		if end <= size {
-			return
-		}
-		if db.size.CompareAndSwap(size, end) {
-			db.owner.grow(end - size)
-			return
-		}
-	}
+// trouble is a failure of the file system. SQLite passes on a number alone.
+type trouble struct {
+	err error
+	at  time.Time
 }
+
+// note remembers a failure of the file system. It takes a copy, so that only
+// failures cost an allocation.
+func (db *database) note(err error) { db.trouble.Store(&trouble{err, time.Now()}) }
 
 // close closes all connections of a database that nobody is in.
 func (db *database) close() {
 	db.readers.close()
 	db.writer.close() // last, so that it can empty the log
 	vfs.Unregister(db.vfs)
+	db.owner.open.Delete(db)
 }
 
 // writeFileSync writes a file that must not exist and makes it durable.

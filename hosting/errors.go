@@ -27,9 +27,10 @@ var (
 )
 
 var (
-	errClosed   = fault.New(fault.Unavailable, "The server is shutting down; send the request again in a moment")
-	errReadOnly = fault.New(fault.ReadOnly, "Attempted to write to database while in read-only mode")
-	errNoSQL    = fault.New(fault.Invalid, "The text holds no SQL statement")
+	errClosed     = fault.New(fault.Unavailable, "The server is shutting down; send the request again in a moment")
+	errReadOnly   = fault.New(fault.ReadOnly, "Attempted to write to database while in read-only mode")
+	errNoSQL      = fault.New(fault.Invalid, "The text holds no SQL statement")
+	errVacuumInto = fault.New(fault.Denied, "VACUUM INTO is not available; use a snapshot or an export to copy a database")
 
 	// errWrites tells that a text that was tried on a reader writes.
 	errWrites = errors.New("hosting: the text writes")
@@ -61,6 +62,9 @@ func (c *conn) fault(err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}
+	if c.guard.refusal != nil {
+		return c.guard.refusal
+	}
 	code, ok := errors.AsType[sqlite3.ExtendedErrorCode](err)
 	if !ok {
 		return err // of a context, or of a sink
@@ -79,9 +83,6 @@ func (c *conn) fault(err error) error {
 		}
 		return made(fault.TimedOut, "The query was interrupted")
 	case sqlite3.AUTH:
-		if c.guard.refusal != nil {
-			return c.guard.refusal
-		}
 		return made(fault.Denied, words)
 	case sqlite3.READONLY:
 		return errReadOnly
@@ -93,10 +94,13 @@ func (c *conn) fault(err error) error {
 		if code == sqlite3.BUSY_SNAPSHOT {
 			return made(fault.Conflict, "Another transaction has written since this one began to read; roll back and begin again with BEGIN IMMEDIATE")
 		}
+		if c.intr.reason != nil { // it waited until then
+			return c.intr.reason
+		}
 		return made(fault.Busy, "The database is in use by another transaction; try again")
 	case sqlite3.IOERR, sqlite3.CANTOPEN, sqlite3.PROTOCOL:
-		if cause := c.db.ioError.Swap(nil); cause != nil && isDiskFull(*cause) {
-			return fault.Wrap(fault.Unavailable, *cause, "The server's disk is full; nothing was written")
+		if cause := c.trouble(); isDiskFull(cause) {
+			return fault.Wrap(fault.Unavailable, cause, "The server's disk is full; nothing was written")
 		}
 		return fault.Wrap(fault.Unavailable, err, "The database's file can't be read or written; please tell whoever runs this server")
 	case sqlite3.CORRUPT, sqlite3.NOTADB:
@@ -109,13 +113,22 @@ func (c *conn) fault(err error) error {
 
 // full tells which bound SQLITE_FULL stands for.
 func (c *conn) full(err error) error {
-	if cause := c.db.ioError.Swap(nil); cause != nil {
-		if f, ok := errors.AsType[*fault.Error](*cause); ok {
+	if cause := c.trouble(); cause != nil {
+		if f, ok := errors.AsType[*fault.Error](cause); ok {
 			return f
 		}
-		return fault.Wrap(fault.Unavailable, *cause, "The server's disk is full; nothing was written")
+		return fault.Wrap(fault.Unavailable, cause, "The server's disk is full; nothing was written")
 	}
 	return fault.Wrap(fault.TooLarge, err, "The database has reached its size limit; nothing was written. Delete rows and run VACUUM, or ask for more room")
+}
+
+// trouble returns what the file system said since the connection was armed, or
+// nil. Another connection may have been told so at the same time; then both are.
+func (c *conn) trouble() error {
+	if t := c.db.trouble.Load(); t != nil && !t.at.Before(c.intr.start) {
+		return t.err
+	}
+	return nil
 }
 
 // recovered turns a panic of the driver into an error and marks the connection

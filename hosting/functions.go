@@ -1,7 +1,10 @@
 package hosting
 
 import (
+	"bytes"
+	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -22,6 +25,8 @@ func overrideFunctions(c *sqlite3.Conn) error {
 		{"trim", 2, trim},
 		{"ltrim", 2, trimLeft},
 		{"rtrim", 2, trimRight},
+		{"unhex", 2, unhex},
+		{"unistr", 1, unistr},
 	} {
 		if err := c.CreateFunction(f.name, f.args, flags, f.run); err != nil {
 			return err
@@ -91,14 +96,15 @@ func isContinuation(c byte) bool { return c&0xC0 == 0x80 }
 
 // replace is replace(X,Y,Z): X with every Y in it turned into Z.
 func replace(ctx sqlite3.Context, arg ...sqlite3.Value) {
-	for _, a := range arg {
-		if a.Type() == sqlite3.NULL {
-			return
-		}
+	if arg[0].Type() == sqlite3.NULL || arg[1].Type() == sqlite3.NULL {
+		return
 	}
 	x, y := arg[0].RawText(), arg[1].RawText()
 	if len(y) == 0 || y[0] == 0 {
-		ctx.ResultValue(arg[0]) // a Y that begins with NUL counts as empty
+		ctx.ResultRawText(x) // a Y that begins with NUL counts as empty
+		return
+	}
+	if arg[2].Type() == sqlite3.NULL {
 		return
 	}
 	z := arg[2].RawText()
@@ -152,170 +158,168 @@ func trimEnds(ctx sqlite3.Context, arg []sqlite3.Value, left, right bool) {
 	ctx.ResultRawText(x)
 }
 
-// A charset is the set of characters that trim takes away. A character is a
-// byte, or a byte from 0xC0 on with all continuation bytes behind it, so in
-// invalid UTF-8 one may begin another; then the first in the list counts.
-type charset struct {
-	single  [256]int       // place in the list, from 1, of each character of one byte
-	longer  map[string]int // of each character of more bytes
-	lengths map[int]bool   // of the characters in longer
-}
-
-// newCharset reads the list, which ends at the first NUL.
-func newCharset(list []byte) *charset {
-	set := &charset{longer: map[string]int{}, lengths: map[int]bool{}}
-	for place := 1; len(list) > 0 && list[0] != 0; place++ {
-		n := charLen(list)
-		char := string(list[:n])
-		switch {
-		case n > 1 && set.longer[char] == 0:
-			set.longer[char] = place
-			set.lengths[n] = true
-		case n == 1 && set.single[char[0]] == 0:
-			set.single[char[0]] = place
-		}
-		list = list[n:]
+// unhex is unhex(X,Y): the bytes whose hexadecimal digits X holds, among which
+// characters of Y may stand between one byte's digits and the next's.
+func unhex(ctx sqlite3.Context, arg ...sqlite3.Value) {
+	if arg[0].Type() == sqlite3.NULL || arg[1].Type() == sqlite3.NULL {
+		return
 	}
-	return set
-}
-
-// charLen returns the length of the character at the start of s.
-func charLen(s []byte) int {
-	n := 1
-	for s[0] >= 0xC0 && n < len(s) && isContinuation(s[n]) {
-		n++
+	x, y := upToNUL(arg[0].RawText()), arg[1].RawText()
+	ignored := map[rune]bool{}
+	for len(y) > 0 {
+		r, n := looseRune(y)
+		ignored[r] = true
+		y = y[n:]
 	}
-	return n
-}
-
-// place returns the place of char in the list, 0 if it is not in it.
-func (set *charset) place(char []byte) int {
-	if len(char) == 1 {
-		return set.single[char[0]]
-	}
-	if !set.lengths[len(char)] {
-		return 0
-	}
-	return set.longer[string(char)]
-}
-
-// trimLeft drops the characters of the set from the start of s.
-func (set *charset) trimLeft(s []byte) []byte {
-	for len(s) > 0 {
-		best, taken := 0, 0
-		for n := charLen(s); n > 0; n-- {
-			if p := set.place(s[:n]); p > 0 && (best == 0 || p < best) {
-				best, taken = p, n
+	out := make([]byte, 0, len(x)/2)
+	for len(x) > 0 {
+		high := hexDigit(x[0])
+		if high < 0 {
+			r, n := looseRune(x)
+			if !ignored[r] {
+				return
 			}
+			x = x[n:]
+			continue
 		}
-		if best == 0 {
+		if len(x) == 1 || hexDigit(x[1]) < 0 {
+			return
+		}
+		out = append(out, byte(high<<4|hexDigit(x[1])))
+		x = x[2:]
+	}
+	ctx.ResultBlob(out)
+}
+
+// unistr is unistr(X): X with its escapes of Unicode characters resolved. What
+// stands behind a NUL stays as it is.
+func unistr(ctx sqlite3.Context, arg ...sqlite3.Value) {
+	if arg[0].Type() == sqlite3.NULL {
+		return
+	}
+	x := arg[0].RawText()
+	head, rest := upToNUL(x), x
+	var b strings.Builder
+	b.Grow(len(x)) // no escape is shorter than what it stands for
+	for {
+		i := bytes.IndexByte(head, '\\')
+		if i < 0 {
 			break
 		}
-		s = s[taken:]
+		b.Write(head[:i])
+		n, ok := unescape(&b, head[i:])
+		if !ok {
+			ctx.ResultError(errors.New("invalid Unicode escape"))
+			return
+		}
+		head, rest = head[i+n:], rest[i+n:]
+	}
+	b.Write(rest)
+	ctx.ResultText(b.String())
+}
+
+// unescape writes the character for which the escape at the start of s stands,
+// and returns the escape's length.
+func unescape(b *strings.Builder, s []byte) (n int, ok bool) {
+	if len(s) < 2 {
+		return 0, false
+	}
+	from, digits := 2, 0
+	switch s[1] {
+	case '\\':
+		b.WriteByte('\\')
+		return 2, true
+	case 'u':
+		digits = 4
+	case '+':
+		digits = 6
+	case 'U':
+		digits = 8
+	default:
+		from, digits = 1, 4
+	}
+	if len(s) < from+digits {
+		return 0, false
+	}
+	var r uint32
+	for _, c := range s[from : from+digits] {
+		d := hexDigit(c)
+		if d < 0 {
+			return 0, false
+		}
+		r = r<<4 | uint32(d)
+	}
+	writeLoose(b, r)
+	return from + digits, true
+}
+
+// writeLoose writes r in UTF-8 as SQLite does: surrogates as other characters,
+// and of what is too large the lower bits.
+func writeLoose(b *strings.Builder, r uint32) {
+	switch {
+	case r < 0x80:
+		b.WriteByte(byte(r))
+	case r < 0x800:
+		b.Write([]byte{0xC0 | byte(r>>6), 0x80 | byte(r&0x3F)})
+	case r < 0x10000:
+		b.Write([]byte{0xE0 | byte(r>>12), 0x80 | byte(r>>6&0x3F), 0x80 | byte(r&0x3F)})
+	default:
+		b.Write([]byte{0xF0 | byte(r>>18&7), 0x80 | byte(r>>12&0x3F), 0x80 | byte(r>>6&0x3F), 0x80 | byte(r&0x3F)})
+	}
+}
+
+// looseRune reads the character at the start of s as SQLite does: a first byte,
+// then as many continuation bytes as there are. What cannot be a character of
+// Unicode is U+FFFD, and a byte that is none's first stands for itself.
+func looseRune(s []byte) (r rune, n int) {
+	n = charLen(s)
+	if s[0] < 0xC0 {
+		return rune(s[0]), n
+	}
+	v := uint32(leadBits(s[0]))
+	for _, c := range s[1:n] {
+		v = v<<6 + uint32(c&0x3F)
+	}
+	if v < 0x80 || v&0xFFFFF800 == 0xD800 || v&0xFFFFFFFE == 0xFFFE {
+		return utf8.RuneError, n
+	}
+	return rune(v), n
+}
+
+// leadBits returns the bits of the character that its first byte holds.
+func leadBits(c byte) byte {
+	switch {
+	case c < 0xE0:
+		return c & 0x1F
+	case c < 0xF0:
+		return c & 0x0F
+	case c < 0xF8:
+		return c & 0x07
+	case c < 0xFC:
+		return c & 0x03
+	case c < 0xFE:
+		return c & 0x01
+	}
+	return 0
+}
+
+// hexDigit returns the value of a hexadecimal digit, -1 for another byte.
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
+
+// upToNUL returns what stands before the first NUL in s.
+func upToNUL(s []byte) []byte {
+	if i := bytes.IndexByte(s, 0); i >= 0 {
+		return s[:i]
 	}
 	return s
-}
-
-// trimRight drops the characters of the set from the end of s.
-func (set *charset) trimRight(s []byte) []byte {
-	lead := len(s) // where the last character of s begins, if that is below len(s)
-	for len(s) > 0 {
-		if lead >= len(s) {
-			for lead = len(s) - 1; lead > 0 && isContinuation(s[lead]); lead-- {
-			}
-		}
-		last := len(s) - 1
-		best, from := set.place(s[last:]), last
-		if s[lead] >= 0xC0 {
-			if p := set.place(s[lead:]); p > 0 && (best == 0 || p < best) {
-				best, from = p, lead
-			}
-		}
-		if best == 0 {
-			break
-		}
-		s = s[:from]
-	}
-	return s
-}
-
-// A verdict says who may call a function.
-type verdict uint8
-
-// The verdicts. What has none is refused like what is denied, but a test fails
-// if SQLite knows a function that has none.
-const (
-	functionUnknown  verdict = iota
-	functionDenied           // nobody
-	functionAllowed          // everybody
-	functionKillable         // who runs where the process can be killed, for no interrupt stops it
-)
-
-// functionVerdict returns the verdict on the SQL function of the given name in
-// lower case. docs/sql.md explains it to users.
-func functionVerdict(name string) verdict {
-	switch name {
-	case "->", "->>", "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "avg",
-		"base64", "bm25", "ceil", "ceiling", "changes", "char", "coalesce", "concat", "concat_ws",
-		"cos", "cosh", "count", "cume_dist", "current_date", "current_time", "current_timestamp",
-		"date", "datetime", "degrees", "dense_rank", "exp", "first_value", "floor", "format",
-		"fts5_get_locale", "fts5_insttoken", "fts5_locale", "glob", "group_concat", "hex",
-		"highlight", "ieee754", "ieee754_exponent", "ieee754_from_blob", "ieee754_from_int",
-		"ieee754_inc", "ieee754_mantissa", "ieee754_to_blob", "ieee754_to_int", "if", "ifnull",
-		"iif", "instr", "json", "json_array", "json_array_insert", "json_array_length",
-		"json_error_position", "json_extract", "json_group_array", "json_group_object",
-		"json_insert", "json_object", "json_pretty", "json_quote", "json_remove", "json_replace",
-		"json_set", "json_type", "json_valid", "jsonb", "jsonb_array", "jsonb_array_insert",
-		"jsonb_extract", "jsonb_group_array", "jsonb_group_object", "jsonb_insert", "jsonb_object",
-		"jsonb_remove", "jsonb_replace", "jsonb_set", "julianday", "lag", "last_insert_rowid",
-		"last_value", "lead", "length", "like", "likelihood", "likely", "ln", "log", "log10", "log2",
-		"lower", "ltrim", "match", "max", "min", "mod", "nth_value", "ntile", "nullif",
-		"octet_length", "percent_rank", "pi", "pow", "power", "printf", "quote", "radians", "random",
-		"randomblob", "rank", "regexp", "regexpi", "replace", "round", "row_number", "rtreecheck",
-		"rtreedepth", "rtreenode", "rtrim", "sign", "sin", "sinh", "snippet", "soundex",
-		"sqlite_version", "sqrt", "strftime", "string_agg", "substr", "substring", "subtype", "sum",
-		"tan", "tanh", "time", "timediff", "total", "total_changes", "trim", "trunc", "typeof",
-		"unhex", "unicode", "unistr", "unistr_quote", "unixepoch", "unlikely", "upper", "zeroblob":
-		return functionAllowed
-	case "sqlite_add_constraint", "sqlite_drop_column", "sqlite_drop_constraint", "sqlite_fail",
-		"sqlite_find_constraint", "sqlite_rename_column", "sqlite_rename_quotefix",
-		"sqlite_rename_table", "sqlite_rename_test":
-		return functionAllowed // to ALTER TABLE, for SQLite keeps users from calling them
-	case "decimal", "decimal_add", "decimal_cmp", "decimal_exp", "decimal_mul", "decimal_pow2",
-		"decimal_sub", "decimal_sum", "json_patch", "jsonb_patch":
-		return functionKillable
-	case "fts5", "fts5_source_id", "sqlite_compileoption_get", "sqlite_compileoption_used",
-		"sqlite_log", "sqlite_source_id":
-		return functionDenied // pointers between extensions, the build, the host's log
-	case "edit", "fts3_tokenizer", "fsdir", "load_extension", "readfile", "writefile", "zipfile":
-		return functionDenied // what some builds of SQLite have and must not have here
-	}
-	return functionUnknown
-}
-
-// A moduleRule says what may be done with a module of virtual tables.
-type moduleRule struct {
-	known     bool // the module has a rule
-	creatable bool // CREATE VIRTUAL TABLE may name it
-	denied    bool // the table that it offers without CREATE may not be read
-}
-
-// moduleVerdict returns the rule for the module of the given name in lower case;
-// the zero rule for a name that is no module's, as of an ordinary table.
-func moduleVerdict(name string) moduleRule {
-	switch name {
-	case "fts5", "fts5vocab", "rtree", "rtree_i32":
-		return moduleRule{known: true, creatable: true}
-	case "generate_series", "json_each", "json_tree", "jsonb_each", "jsonb_tree":
-		return moduleRule{known: true}
-	case "geopoly":
-		return moduleRule{known: true} // an ordinary table may have this name
-	case "bytecode", "dbstat", "sqlite_dbdata", "sqlite_dbpage", "sqlite_dbptr", "sqlite_memstat",
-		"sqlite_stmt", "tables_used":
-		return moduleRule{known: true, denied: true}
-	}
-	if strings.HasPrefix(name, "pragma_") {
-		return moduleRule{known: true} // the pragma behind it is asked for when it runs
-	}
-	return moduleRule{}
 }

@@ -27,6 +27,7 @@ type guard struct {
 	mode     mode
 	killable bool   // functions that no interrupt stops are allowed, for the process can be killed
 	vacuum   bool   // a plain VACUUM is running
+	several  bool   // the statement being compiled is one of several
 	text     string // of the statement being compiled
 	seen     facts
 	refusal  error // what to tell the user if SQLite says "not authorized"
@@ -103,9 +104,6 @@ func (g *guard) authorize(action sqlite3.AuthorizerActionCode, arg, sub, schema,
 		if g.vacuum && arg == "" {
 			return sqlite3.AUTH_OK // the scratch file of a plain VACUUM
 		}
-		if g.vacuum {
-			return g.deny("VACUUM INTO is not available; use a snapshot or an export to copy a database")
-		}
 	}
 	return g.deny("Databases can't be attached or detached, and extensions can't be loaded")
 }
@@ -152,6 +150,9 @@ func (g *guard) pragma(name, arg string) sqlite3.AuthorizerReturnCode {
 	case rule == pragmaState && g.mode == sessionMode:
 		return sqlite3.AUTH_OK
 	case rule == pragmaState:
+		if g.several {
+			g.refusal = fault.New(fault.Invalid, "PRAGMA %s can't stand among other statements; nothing was written. Use a session", name)
+		}
 		return g.deny("PRAGMA %s changes how a connection works, and connections are shared: use a session", name)
 	}
 	return g.deny("PRAGMA %s is not available", name)

@@ -178,10 +178,14 @@ func (r *InProcess) victim() *database {
 	return nil
 }
 
-// drop forgets a held and closed database, and lets newcomers open it anew.
+// drop forgets a held and closed database, and lets newcomers open it anew. It
+// does nothing the second time.
 func (r *InProcess) drop(db *database) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.open[db.id] != db {
+		return
+	}
 	delete(r.open, db.id)
 	r.lru.Remove(db.place)
 	close(db.held)
@@ -223,7 +227,7 @@ func (r *InProcess) run(ctx context.Context, job *Job, sink Sink) (catalog.Summa
 		return catalog.Summary{}, ErrUnwritten
 	}
 	r.stats.writes.Add(1)
-	return db.write(ctx, job, text, lead, sink)
+	return db.write(ctx, *job, text, lead, sink)
 }
 
 // checkText refuses what is too large, or no text at all, before a connection
@@ -260,11 +264,13 @@ func (r *InProcess) Release(ctx context.Context, id DB) (func(), error) {
 		return nil, err
 	}
 	db.close()
-	resume := func() {
+	r.mu.Lock()
+	db.released = true
+	r.mu.Unlock()
+	return func() {
 		db.owner.forgetSize()
 		r.drop(db)
-	}
-	return sync.OnceFunc(resume), nil
+	}, nil
 }
 
 // hold keeps newcomers away from a database.
@@ -337,6 +343,11 @@ func (r *InProcess) Close() error {
 		if db == nil {
 			r.mu.Unlock()
 			return nil
+		}
+		if db.released { // and nobody has to resume it any more
+			r.mu.Unlock()
+			r.drop(db)
+			continue
 		}
 		if held := db.held; held != nil { // being released or evicted
 			r.mu.Unlock()

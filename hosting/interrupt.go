@@ -25,19 +25,27 @@ type interrupt struct {
 	name    string        // of the bound that budget is
 	stream  time.Duration // from start to the last row; 0: none
 	blocked time.Duration // spent in the sink, not charged to budget
-	checked bool          // the clock was read a moment ago
+
+	handed time.Time // when the last row was handed to the sink; zero: it is back
+	fresh  bool      // the clock was read a moment ago
 
 	reason error // why it ended, once it has
 }
 
+// sinkGrace is how much of the time between handing over a row and the next look
+// at the clock is charged to the query without asking whose it was. It is more
+// than a row takes that is neither hard to find nor to send, and much less than
+// a client takes that is slow.
+const sinkGrace = 50 * time.Microsecond
+
 // arm makes the interrupt ready for a request of ctx.
 func (i *interrupt) arm(ctx context.Context, name string, budget, stream time.Duration) {
 	i.Context, i.name, i.budget, i.stream = ctx, name, budget, stream
-	i.blocked, i.reason, i.checked = 0, nil, false
+	i.blocked, i.handed, i.reason, i.fresh = 0, time.Time{}, nil, true
 	i.start = time.Now()
 }
 
-// allow replaces the bound on execution in the middle of a request.
+// allow replaces the bound on execution until the request is over.
 func (i *interrupt) allow(name string, budget time.Duration) { i.name, i.budget = name, budget }
 
 // disarm makes the interrupt let everything pass: what follows is the host's
@@ -50,23 +58,45 @@ func (i *interrupt) disarm() {
 // given.
 func (i *interrupt) kill(reason *fault.Error) { i.killed.CompareAndSwap(nil, reason) }
 
-// pause and resume enclose time that is not the query's own.
-func (i *interrupt) pause() time.Time { return time.Now() }
-
-func (i *interrupt) resume(since time.Time) {
+// handOver notes that a row goes to the sink. The time until the next look at
+// the clock, less sinkGrace, is the sink's and not the query's: one look for each
+// row instead of two, and a row that is hard to find is told from a sink that is
+// slow by SQLite polling on the way to it.
+func (i *interrupt) handOver() error {
 	now := time.Now()
-	i.blocked += now.Sub(since)
-	i.check(now)
-	i.checked = true
+	err := i.check(now)
+	i.handed, i.fresh = now, true
+	return err
 }
 
+// settle attributes the time since the last row was handed over.
+func (i *interrupt) settle(now time.Time) {
+	if i.handed.IsZero() {
+		return
+	}
+	if gap := now.Sub(i.handed); gap > sinkGrace {
+		i.blocked += gap - sinkGrace
+	}
+	i.handed = time.Time{}
+}
+
+// exclude takes time that was spent waiting out of the query's.
+func (i *interrupt) exclude(waited time.Duration) { i.blocked += waited }
+
 // elapsed returns the time of execution so far.
-func (i *interrupt) elapsed() time.Duration { return time.Since(i.start) - i.blocked }
+func (i *interrupt) elapsed() time.Duration {
+	now := time.Now()
+	i.settle(now)
+	return now.Sub(i.start) - i.blocked
+}
 
 // Err implements context.Context: a reason to stop, or nil.
 func (i *interrupt) Err() error {
-	if i.checked {
-		i.checked = false
+	if i.fresh {
+		i.fresh = false
+		if i.reason == nil {
+			i.reason = i.Context.Err()
+		}
 		return i.reason
 	}
 	return i.check(time.Time{})
@@ -94,6 +124,7 @@ func (i *interrupt) check(now time.Time) error {
 	if now.IsZero() {
 		now = time.Now()
 	}
+	i.settle(now)
 	spent := now.Sub(i.start)
 	switch {
 	case spent-i.blocked > i.budget:

@@ -23,6 +23,7 @@ type owner struct {
 	ready   sync.Once    // for the temporary directory
 	tempErr error
 
+	open      sync.Map // of *database
 	measuring sync.Mutex
 	measured  bool
 }
@@ -86,26 +87,37 @@ func (o *owner) shrinkTemp(bytes int64) {
 func (o *owner) grow(bytes int64) { o.sizes.Add(bytes) }
 
 // size returns the bytes of all the owner's databases. The first call walks the
-// owner's directory.
+// owner's directory. A database that is open knows better than its file, because
+// part of it may still be in the log.
 func (o *owner) size() (int64, error) {
 	o.measuring.Lock()
 	defer o.measuring.Unlock()
 	if o.measured {
 		return o.sizes.Load(), nil
 	}
-	var sum int64
+	sizes := map[string]int64{}
 	err := filepath.WalkDir(o.path, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() != fileName {
 			return ignoreAbsent(err)
 		}
 		info, err := d.Info()
 		if err == nil {
-			sum += info.Size()
+			sizes[path] = info.Size()
 		}
 		return ignoreAbsent(err)
 	})
 	if err != nil {
 		return 0, err
+	}
+	o.open.Range(func(db, _ any) bool {
+		if db := db.(*database); sizes[db.path] > 0 {
+			sizes[db.path] = max(sizes[db.path], db.size.Load())
+		}
+		return true
+	})
+	var sum int64
+	for _, size := range sizes {
+		sum += size
 	}
 	o.sizes.Store(sum)
 	o.measured = true

@@ -150,11 +150,11 @@ func (c *conn) readText(text string, args binder, sink Sink, sum *catalog.Summar
 		return c.readTexts(st, rest, args, sink, sum)
 	}
 	defer c.done(st)
-	if !st.readOnly {
-		return errWrites
-	}
 	if err := loneStatement(st); err != nil {
 		return err
+	}
+	if !st.readOnly {
+		return errWrites
 	}
 	if err := c.bindAll(&args, st); err != nil {
 		return err
@@ -181,10 +181,10 @@ func (c *conn) stream(st *statement, sink Sink, sum *catalog.Summary) (err error
 		return err
 	}
 	sum.Rows, err = c.step(st, sink.Columns, func(row catalog.Row) error {
-		since := c.intr.pause()
-		err := sink.Row(row)
-		c.intr.resume(since)
-		return err
+		if err := c.intr.handOver(); err != nil {
+			return err
+		}
+		return sink.Row(row)
 	})
 	return err
 }

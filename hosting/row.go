@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/ncruces/go-sqlite3"
@@ -15,11 +16,11 @@ import (
 	"ayb/fault"
 )
 
-// A stmtRow is the row a statement stands on. Nothing is read from SQLite
-// before it is asked for.
+// A stmtRow is the row a statement stands on. Only the types of its values are
+// known before they are asked for.
 type stmtRow struct {
-	stmt *sqlite3.Stmt
-	n    int
+	stmt  *sqlite3.Stmt
+	types []catalog.ValueType
 }
 
 var storage = [...]catalog.ValueType{
@@ -30,25 +31,37 @@ var storage = [...]catalog.ValueType{
 	sqlite3.NULL:    catalog.Null,
 }
 
-func (r *stmtRow) Len() int                     { return r.n }
-func (r *stmtRow) Type(i int) catalog.ValueType { return storage[r.stmt.ColumnType(i)] }
+// stand makes the row that of a statement with n columns.
+func (r *stmtRow) stand(stmt *sqlite3.Stmt, n int) {
+	r.stmt, r.types = stmt, slices.Grow(r.types[:0], n)[:n]
+}
+
+// load looks at the row that the statement has been stepped to.
+func (r *stmtRow) load() {
+	for i := range r.types {
+		r.types[i] = storage[r.stmt.ColumnType(i)]
+	}
+}
+
+func (r *stmtRow) Len() int                     { return len(r.types) }
+func (r *stmtRow) Type(i int) catalog.ValueType { return r.types[i] }
 
 func (r *stmtRow) Int64(i int) int64 {
-	if r.Type(i) != catalog.Integer {
+	if r.types[i] != catalog.Integer {
 		return 0
 	}
 	return r.stmt.ColumnInt64(i)
 }
 
 func (r *stmtRow) Float64(i int) float64 {
-	if r.Type(i) != catalog.Real {
+	if r.types[i] != catalog.Real {
 		return 0
 	}
 	return r.stmt.ColumnFloat(i)
 }
 
 func (r *stmtRow) Bytes(i int) []byte {
-	switch r.Type(i) {
+	switch r.types[i] {
 	case catalog.Text:
 		return orEmpty(r.stmt.ColumnRawText(i))
 	case catalog.Blob:
@@ -58,7 +71,7 @@ func (r *stmtRow) Bytes(i int) []byte {
 }
 
 func (r *stmtRow) Value(i int) catalog.Value {
-	switch r.Type(i) {
+	switch r.types[i] {
 	case catalog.Integer:
 		return catalog.IntegerValue(r.stmt.ColumnInt64(i))
 	case catalog.Real:

@@ -31,22 +31,23 @@ type Runner interface {
 	// Begin opens a session: a connection of its own on which transactions may
 	// span several calls. It holds a place of limits.sessions until it is
 	// closed, by its user or by the Runner when one of its bounds is reached.
-	// Of the job, Statement is not used. Errors: Busy, Unavailable.
+	// Of the job, Statement is not used. A session of class Read on a database
+	// that is Unwritten sees an empty one until the file is there. Errors: Busy,
+	// Unavailable, ErrUnwritten (class Write and no file), ErrMissing.
 	Begin(ctx context.Context, job Job) (Session, error)
 
 	// Create makes the file of a database that has never been written, empty
 	// and durable. It does nothing if the file is there. Errors: Unavailable.
 	Create(ctx context.Context, db DB) error
 
-	// Copy writes a consistent image of the database to w: a SQLite file. A
-	// database without a file has the image of an empty one. It returns a
-	// Generation that the image is not older than: while the database has still
+	// Copy writes a consistent image of the database to w: a SQLite file. It
+	// returns a Generation that the image is not older than: while the database has still
 	// that Generation, the image is up to date. Errors: Busy (another copy
-	// is being made), Unavailable, those of w.
+	// is being made), ErrMissing (also if it was never written), Unavailable, those of w.
 	Copy(ctx context.Context, db DB, method CopyMethod, w io.Writer) (Generation, error)
 
 	// Check looks for damage. Errors: Internal with the first finding as cause,
-	// Unavailable.
+	// ErrMissing (also if the database was never written), Unavailable.
 	Check(ctx context.Context, db DB, depth CheckDepth) error
 
 	// Release waits for what is running on the database to end, closes it, and
@@ -85,7 +86,7 @@ const (
 type Job struct {
 	DB
 	Class     Class
-	Caller    string // whom to charge: equal for all requests of one principal
+	Caller    Caller // whom to charge
 	Statement catalog.Statement
 
 	// Unwritten says that, as far as the caller knows, the database has never
@@ -95,6 +96,13 @@ type Job struct {
 	Unwritten bool
 
 	Quota Quota
+}
+
+// A Caller is whom a job is charged to: equal for all that one entity, or one
+// address without an account, sends. The zero Caller is the host.
+type Caller struct {
+	Entity  catalog.ID
+	Address string
 }
 
 // Quota are the bounds of one database that differ from tenant to tenant. A

@@ -319,9 +319,9 @@ func (s *session) takeTurn(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	since := s.conn.intr.pause()
+	since := time.Now()
 	err = s.db.writer.await(ctx, t, granted)
-	s.conn.intr.resume(since)
+	s.conn.intr.exclude(time.Since(since))
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ func (c *conn) prepare(text string) (*statement, string, error) {
 	}
 	end := statementEnd(text)
 	rest := skipBlank(text[end:])
+	c.guard.several = c.guard.several || rest != ""
 	flags := sqlite3.PrepareFlag(0)
 	if rest == "" {
 		flags = sqlite3.PREPARE_PERSISTENT
@@ -71,6 +72,10 @@ func (c *conn) compile(text string, flags sqlite3.PrepareFlag) (*statement, stri
 		st.readOnly = !st.changes
 	}
 	if st.vacuum = first == "VACUUM" && !st.readOnly && st.callbacks == 0; st.vacuum {
+		if strings.Contains(strings.ToUpper(text), "INTO") {
+			stmt.Close()
+			return nil, "", errVacuumInto
+		}
 		st.alone, st.maintenance = true, true
 	}
 	if n := stmt.BindCount(); n > 0 {

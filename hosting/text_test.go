@@ -1,8 +1,10 @@
 package hosting
 
 import (
+	"math/rand"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -107,44 +109,76 @@ func statements() []string {
 }
 
 // FuzzStatementEnd holds statementEnd to its promise, and skipBlank to "what is
-// left is empty exactly if there is no statement".
+// left is empty exactly if there is no statement", on any text.
 func FuzzStatementEnd(f *testing.F) {
 	for _, s := range statements() {
 		f.Add(s)
 	}
 	c := fuzzConn(f)
-	f.Fuzz(func(t *testing.T, text string) {
-		for rest := text; rest != ""; {
-			end := statementEnd(rest)
-			if end <= 0 || end > len(rest) {
-				t.Fatalf("statementEnd(%q) = %d", rest, end)
+	f.Fuzz(func(t *testing.T, text string) { checkStatementEnds(t, c, text) })
+}
+
+// TestStatementEnd_random does the same on texts put together from the tokens of
+// statements, most of which a fuzzer of bytes would not find.
+func TestStatementEnd_random(t *testing.T) {
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewSource(seed))
+	c := fuzzConn(t)
+	sources := statements()
+	for range 20_000 {
+		var b strings.Builder
+		for range 1 + rnd.Intn(4) {
+			tokens := strings.SplitAfter(sources[rnd.Intn(len(sources))], " ")
+			switch rnd.Intn(3) {
+			case 0: // whole
+			case 1: // without one token
+				i := rnd.Intn(len(tokens))
+				tokens = append(tokens[:i], tokens[i+1:]...)
+			case 2: // with another's token in it
+				other := strings.SplitAfter(sources[rnd.Intn(len(sources))], " ")
+				tokens[rnd.Intn(len(tokens))] = other[rnd.Intn(len(other))]
 			}
-			whole, tail, wholeErr := prepareOnce(c, rest)
-			piece, pieceTail, pieceErr := prepareOnce(c, rest[:end])
-			if (wholeErr == nil) != (pieceErr == nil) {
-				t.Fatalf("%q: whole %v, piece %q %v", rest, wholeErr, rest[:end], pieceErr)
-			}
-			if wholeErr != nil {
-				return
-			}
-			if blank := skipBlank(rest) == ""; blank != !whole {
-				t.Fatalf("skipBlank(%q) is empty: %v, SQLite finds a statement: %v", rest, blank, whole)
-			}
-			if whole != piece {
-				t.Fatalf("%q: a statement in the whole: %v, in the piece %q: %v", rest, whole, rest[:end], piece)
-			}
-			if !whole {
-				return
-			}
-			if len(rest)-len(tail) != end-len(pieceTail) {
-				t.Fatalf("%q: the whole ends at %d, the piece at %d", rest, len(rest)-len(tail), end-len(pieceTail))
-			}
-			if skipBlank(pieceTail) != "" {
-				t.Fatalf("%q: the piece %q holds more than one statement", rest, rest[:end])
-			}
-			rest = rest[end:]
+			b.WriteString(strings.Join(tokens, ""))
+			b.WriteString([]string{";", " ; ", "", "\n", "--;\n", "/*;*/"}[rnd.Intn(6)])
 		}
-	})
+		checkStatementEnds(t, c, b.String())
+	}
+}
+
+// checkStatementEnds prepares text whole, and as statementEnd cuts it.
+func checkStatementEnds(t *testing.T, c *sqlite3.Conn, text string) {
+	t.Helper()
+	for rest := text; rest != ""; {
+		end := statementEnd(rest)
+		if end <= 0 || end > len(rest) {
+			t.Fatalf("statementEnd(%q) = %d", rest, end)
+		}
+		whole, tail, wholeErr := prepareOnce(c, rest)
+		piece, pieceTail, pieceErr := prepareOnce(c, rest[:end])
+		if (wholeErr == nil) != (pieceErr == nil) {
+			t.Fatalf("%q: whole %v, piece %q %v", rest, wholeErr, rest[:end], pieceErr)
+		}
+		if wholeErr != nil {
+			return
+		}
+		if blank := skipBlank(rest) == ""; blank != !whole {
+			t.Fatalf("skipBlank(%q) is empty: %v, SQLite finds a statement: %v", rest, blank, whole)
+		}
+		if whole != piece {
+			t.Fatalf("%q: a statement in the whole: %v, in the piece %q: %v", rest, whole, rest[:end], piece)
+		}
+		if !whole {
+			return
+		}
+		if len(rest)-len(tail) != end-len(pieceTail) {
+			t.Fatalf("%q: the whole ends at %d, the piece at %d", rest, len(rest)-len(tail), end-len(pieceTail))
+		}
+		if skipBlank(pieceTail) != "" {
+			t.Fatalf("%q: the piece %q holds more than one statement", rest, rest[:end])
+		}
+		rest = rest[end:]
+	}
 }
 
 // fuzzConn returns a connection to an empty database with the objects that

@@ -4,7 +4,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
@@ -69,10 +68,10 @@ func (j jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vf
 	if name == nil {
 		f, err := j.db.owner.tempFile()
 		if err != nil {
-			j.db.ioError.Store(&err)
+			j.db.note(err)
 			return nil, 0, sqlite3.IOERR
 		}
-		return &tempFile{File: f, owner: j.db.owner, full: &j.db.ioError}, flags, nil
+		return &tempFile{File: f, owner: j.db.owner, db: j.db}, flags, nil
 	}
 	path := name.String()
 	if !j.inside(path) {
@@ -80,7 +79,7 @@ func (j jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vf
 	}
 	if flags&vfs.OPEN_CREATE != 0 || flags&vfs.OPEN_MAIN_DB != 0 {
 		if err := private(path, flags); err != nil {
-			j.db.ioError.Store(&err)
+			j.db.note(err)
 			return nil, 0, sqlite3.CANTOPEN
 		}
 	}
@@ -88,7 +87,7 @@ func (j jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vf
 	if err != nil {
 		return nil, 0, err
 	}
-	return &storedFile{File: file, db: j.db, path: path, log: flags&vfs.OPEN_WAL != 0, main: path == j.db.path}, out, nil
+	return &storedFile{File: file, db: j.db, path: path, log: flags&vfs.OPEN_WAL != 0}, out, nil
 }
 
 // private makes the files that are about to be opened for the first time,
@@ -109,7 +108,6 @@ type storedFile struct {
 	vfs.File
 	db     *database
 	path   string
-	main   bool
 	log    bool
 	synced bool // the directory has been synced since the file was opened
 }
@@ -139,7 +137,7 @@ func (f *storedFile) SizeHint(int64) error { return nil }
 func (f *storedFile) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.File.ReadAt(p, off)
 	if err != nil && err != io.EOF {
-		f.db.ioError.Store(&err)
+		f.db.note(err)
 	}
 	return n, err
 }
@@ -147,30 +145,18 @@ func (f *storedFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
 	end := off + int64(len(p))
 	if limit := f.db.r.limits.WALBytes; f.log && end > limit {
-		var err error = fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20)
-		f.db.ioError.Store(&err)
+		f.db.note(fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20))
 		return 0, sqlite3.FULL
 	}
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {
-		f.db.ioError.Store(&err)
+		f.db.note(err)
 		if isDiskFull(err) {
 			return n, sqlite3.FULL
 		}
 		return n, err
 	}
-	if f.main {
-		f.db.grownTo(end)
-	}
 	return n, nil
-}
-
-func (f *storedFile) Truncate(size int64) error {
-	err := f.File.Truncate(size)
-	if err == nil && f.main {
-		f.db.owner.grow(size - f.db.size.Swap(size))
-	}
-	return err
 }
 
 // Sync makes what was written durable. The first time it also syncs the
@@ -184,7 +170,7 @@ func (f *storedFile) Sync(flags vfs.SyncFlag) error {
 		err = syncDir(filepath.Dir(f.path))
 	}
 	if err != nil {
-		f.db.ioError.Store(&err)
+		f.db.note(err)
 		return sqlite3.IOERR_FSYNC
 	}
 	return nil
@@ -194,21 +180,21 @@ func (f *storedFile) Sync(flags vfs.SyncFlag) error {
 type tempFile struct {
 	*os.File
 	owner *owner
-	full  *atomic.Pointer[error]
+	db    *database
 	size  int64
 }
 
 func (f *tempFile) WriteAt(p []byte, off int64) (int, error) {
 	if grow := off + int64(len(p)) - f.size; grow > 0 {
 		if err := f.owner.growTemp(grow); err != nil {
-			f.full.Store(&err)
+			f.db.note(err)
 			return 0, sqlite3.FULL
 		}
 		f.size += grow
 	}
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {
-		f.full.Store(&err)
+		f.db.note(err)
 		if isDiskFull(err) {
 			return n, sqlite3.FULL
 		}

@@ -173,7 +173,7 @@ func (q *writerQueue) close() {
 
 // write runs a text on the writer, whole or not at all, and then hands over the
 // rows it answered.
-func (db *database) write(ctx context.Context, job *Job, text string, lead bool, sink Sink) (sum catalog.Summary, err error) {
+func (db *database) write(ctx context.Context, job Job, text string, lead bool, sink Sink) (sum catalog.Summary, err error) {
 	if sink == nil {
 		sink = discard{}
 	}
@@ -184,7 +184,7 @@ func (db *database) write(ctx context.Context, job *Job, text string, lead bool,
 		if c, err = db.writer.connection(); err != nil {
 			return
 		}
-		err = c.write(ctx, job, text, lead, &kept, &sum)
+		err = c.write(ctx, &job, text, lead, &kept, &sum)
 		db.r.countInterrupt(c)
 		if c.finish(); !c.reusable() {
 			db.writer.drop()
@@ -259,21 +259,18 @@ func (c *conn) writeText(text string, args binder, kept *rowBuffer, sum *catalog
 	if err := c.bindAll(&args, st); err != nil {
 		return err
 	}
-	switch {
-	case st.vacuum:
+	if st.vacuum {
 		return c.vacuum(st)
-	case st.stmt.ColumnCount() > 0:
-		// Its rows are kept while it is under way, and if they turn out too
-		// large, ending it there would commit it.
-		if err := c.exec("BEGIN IMMEDIATE"); err != nil {
-			return c.fault(err)
-		}
-		if err := c.apply(st, kept, sum); err != nil {
-			return err
-		}
-		return c.commit()
 	}
-	return c.uncertain(c.apply(st, kept, sum))
+	// In a transaction even if it is alone: a statement that ends early, or
+	// fails halfway under OR FAIL, would commit what it has done so far.
+	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return c.fault(err)
+	}
+	if err := c.apply(st, kept, sum); err != nil {
+		return err
+	}
+	return c.commit()
 }
 
 // apply steps one statement and keeps the rows it answers.
@@ -346,7 +343,12 @@ func (c *conn) applyNext(st *statement, args *binder, kept *rowBuffer, sum *cata
 }
 
 // commit commits the transaction that is open.
-func (c *conn) commit() error { return c.uncertain(c.fault(c.exec("COMMIT"))) }
+func (c *conn) commit() error {
+	if err := c.exec("COMMIT"); err != nil {
+		return c.uncertain(c.fault(err))
+	}
+	return nil
+}
 
 // uncertain marks a failure after which it cannot be known whether the write
 // was kept: the log was written, and making it durable failed. The connection

@@ -76,6 +76,9 @@ func (l links) decode() []catalog.Link {
 // taken by an entity that lives or is deleted but not purged.
 func (s *Store) CreateEntity(ctx context.Context, e catalog.Entity) error {
 	row := entityToRow(e)
+	if err := storable(row.DisplayName, row.Description, row.Organization, row.Location); err != nil {
+		return err
+	}
 	return s.write(ctx, answers{duplicate: entityTaken}, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewInsert().Model(&row).Exec(ctx)
 		return err
@@ -147,6 +150,9 @@ func (s *Store) RenameEntity(ctx context.Context, id catalog.ID, slug catalog.Sl
 
 // SetProfile replaces the profile of a live entity. Errors: NotFound.
 func (s *Store) SetProfile(ctx context.Context, id catalog.ID, p catalog.Profile) error {
+	if err := storable(p.DisplayName, p.Description, p.Organization, p.Location); err != nil {
+		return err
+	}
 	return s.updateEntity(ctx, id,
 		"display_name = ?, description = ?, organization = ?, location = ?, links = ?",
 		p.DisplayName, p.Description, p.Organization, p.Location, encodeLinks(p.Links))

@@ -83,14 +83,14 @@ func reasonOf(err error) reason {
 	if errors.Is(err, sql.ErrNoRows) {
 		return noRow
 	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return unreachable // whatever the server said, it let nobody in
+	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return postgresReason(pg.Code)
 	}
-	if lite, ok := errors.AsType[*sqlite3.Error](err); ok {
-		return sqliteReason(lite)
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return unreachable
+	if code := sqlite3.ExtendedErrorCode(0); errors.As(err, &code) {
+		return sqliteReason(code)
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return unreachable
@@ -117,20 +117,18 @@ func postgresReason(code string) reason {
 		return outOfBounds
 	case "40001", "40P01", "55P03": // serialization, deadlock, lock not available
 		return busy
-	case "57P01", "57P02", "57P03": // shut down, crashed, starting up
-		return unreachable
 	}
 	switch code[:min(2, len(code))] {
 	case "53": // out of connections, memory or disk
 		return busy
-	case "08", "28", "3D", "57", "58": // connection, login, no such database, intervention, system
+	case "08", "57", "58": // connection, intervention by an operator, system
 		return unreachable
 	}
 	return unexplained
 }
 
-func sqliteReason(err *sqlite3.Error) reason {
-	switch err.ExtendedCode() {
+func sqliteReason(code sqlite3.ExtendedErrorCode) reason {
+	switch code {
 	case sqlite3.CONSTRAINT_UNIQUE, sqlite3.CONSTRAINT_PRIMARYKEY, sqlite3.CONSTRAINT_ROWID:
 		return duplicate
 	case sqlite3.CONSTRAINT_FOREIGNKEY:
@@ -138,7 +136,7 @@ func sqliteReason(err *sqlite3.Error) reason {
 	case sqlite3.CONSTRAINT_CHECK:
 		return outOfBounds
 	}
-	switch err.Code() {
+	switch code.Code() {
 	case sqlite3.BUSY, sqlite3.LOCKED, sqlite3.FULL, sqlite3.READONLY:
 		return busy
 	case sqlite3.IOERR, sqlite3.CANTOPEN, sqlite3.PROTOCOL, sqlite3.INTERRUPT:

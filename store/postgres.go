@@ -36,7 +36,7 @@ func postgresDialect() dialect {
 	}
 }
 
-func openPostgres(address string) (*sql.DB, error) {
+func openPostgres(_ context.Context, address string) (*sql.DB, error) {
 	cfg, err := pgx.ParseConfig(address)
 	if err != nil {
 		// The cause is left out: it quotes the address, password and all.

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"context"
 	"database/sql"
+	"errors"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -34,7 +37,7 @@ func sqliteDialect() dialect {
 	}
 }
 
-func openSQLite(address string) (*sql.DB, error) {
+func openSQLite(ctx context.Context, address string) (*sql.DB, error) {
 	path := strings.TrimPrefix(address, "sqlite://")
 	if path == "" || strings.HasPrefix(path, ":memory:") || strings.ContainsAny(path, "?\x00") {
 		return nil, fault.New(fault.Invalid, "A SQLite metadata database is named as sqlite://PATH, where PATH is a file and nothing follows it")
@@ -47,14 +50,26 @@ func openSQLite(address string) (*sql.DB, error) {
 		return nil, fault.Wrap(fault.Unavailable, err, "The file of the metadata database can't be made or opened")
 	}
 	// A transaction of ours is going to write, so it takes the write lock when it
-	// begins, where waiting for it is possible.
-	name := url.URL{Scheme: "file", Path: path, RawQuery: "_txlock=immediate"}
+	// begins, where waiting for it is possible. The file's own permissions are
+	// those of the files that SQLite puts beside it.
+	escaped := strings.ReplaceAll(url.QueryEscape(path), "+", "%20") // SQLite reads a plus as a plus
+	name := url.URL{Scheme: "file", Path: path, RawQuery: "_txlock=immediate&modeof=" + escaped}
 	pool, err := driver.Open(name.String(), prepareConnection)
 	if err != nil {
 		return nil, err
 	}
 	pool.SetMaxOpenConns(sqliteConnections)
 	pool.SetMaxIdleConns(sqliteIdle)
+	// The first connection makes the log file, whose directory entry has to be on
+	// disk before anything is acknowledged; the driver syncs the file alone. The
+	// log stays until the last connection is closed.
+	if err = pool.PingContext(ctx); err == nil {
+		err = syncDirectory(filepath.Dir(path))
+	}
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
 	return pool, nil
 }
 
@@ -68,9 +83,9 @@ func prepareConnection(c *sqlite3.Conn) error {
 }
 
 // makeFile makes the file if it is missing, for this user alone: it holds the
-// hashes of tokens. SQLite gives the files beside it the same permissions.
+// hashes of tokens. Directories that it makes are on disk when it returns.
 func makeFile(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := makeDirectory(filepath.Dir(path)); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -78,4 +93,26 @@ func makeFile(path string) error {
 		return err
 	}
 	return file.Close()
+}
+
+func makeDirectory(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if err := makeDirectory(above); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDirectory(above)
+}
+
+func syncDirectory(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }

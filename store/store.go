@@ -32,8 +32,8 @@ type Options struct {
 	// Logger is told of migrations. Nil: silence.
 	Logger *slog.Logger
 
-	// CacheEntries bounds each of the five look-up caches. 0: 10,000, which is
-	// at most about 5 MB for all of them.
+	// CacheEntries bounds each of the five look-up caches. 0: 10,000, which comes
+	// to about 15 MB when all of them are full.
 	CacheEntries int
 
 	// CacheTTL is how old a cached look-up may be, and so how late a change made
@@ -64,7 +64,7 @@ type Store struct {
 // error codes.
 type dialect struct {
 	bun     schema.Dialect
-	open    func(url string) (*sql.DB, error)
+	open    func(ctx context.Context, url string) (*sql.DB, error)
 	writers int           // how many writes may be under way
 	maxAge  time.Duration // the most that a cached look-up may be old; 0: any age
 	text    string        // type of a text column that sorts by bytes
@@ -105,9 +105,11 @@ func Open(ctx context.Context, url string, opt *Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := d.open(url)
+	failed := answers{unexplained: {fault.Internal,
+		"The metadata database could not be opened or brought up to date, and nothing in it was changed; does it belong to another program?"}}
+	pool, err := d.open(ctx, url)
 	if err != nil {
-		return nil, explain(ctx, err, nil)
+		return nil, explain(ctx, err, failed)
 	}
 	logger := opt.Logger
 	if logger == nil {
@@ -115,8 +117,7 @@ func Open(ctx context.Context, url string, opt *Options) (*Store, error) {
 	}
 	if err := migrate(ctx, pool, d, migrations, logger); err != nil {
 		pool.Close()
-		return nil, explain(ctx, err, answers{unexplained: {fault.Internal,
-			"The metadata database could not be brought up to date, and nothing in it was changed; does it belong to another program?"}})
+		return nil, explain(ctx, err, failed)
 	}
 	return newStore(pool, d, opt), nil
 }
@@ -126,16 +127,7 @@ func newStore(pool *sql.DB, d dialect, opt *Options) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	size, ttl := opt.CacheEntries, opt.CacheTTL
-	if size <= 0 {
-		size = defaultCacheEntries
-	}
-	switch {
-	case ttl < 0:
-		size = 0
-	case d.maxAge > 0 && (ttl == 0 || ttl > d.maxAge):
-		ttl = d.maxAge
-	}
+	size, ttl := cacheBounds(opt, d.maxAge)
 	return &Store{
 		db:          bun.NewDB(pool, d.bun),
 		now:         now,
@@ -146,6 +138,22 @@ func newStore(pool *sql.DB, d dialect, opt *Options) *Store {
 		permissions: newCache[grantKey, catalog.Access](size, ttl, now),
 		tokens:      newCache[string, storedToken](size, ttl, now),
 	}
+}
+
+// cacheBounds returns how many entries each cache may hold, and how old they may
+// be (0: any age) given the most that the dialect allows.
+func cacheBounds(opt *Options, maxAge time.Duration) (size int, ttl time.Duration) {
+	size, ttl = opt.CacheEntries, opt.CacheTTL
+	if size <= 0 {
+		size = defaultCacheEntries
+	}
+	switch {
+	case ttl < 0:
+		size = 0
+	case maxAge > 0 && (ttl == 0 || ttl > maxAge):
+		ttl = maxAge
+	}
+	return size, ttl
 }
 
 // Close closes every connection. Later calls answer Unavailable, except that
@@ -185,8 +193,8 @@ func (s *Store) write(ctx context.Context, own answers, change func(context.Cont
 	}
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	stay := context.AfterFunc(ctx, cancel)
-	defer stay()
+	stop := context.AfterFunc(ctx, cancel)
+	defer stop()
 	select {
 	case s.writers <- struct{}{}:
 		defer func() { <-s.writers }()
@@ -201,7 +209,7 @@ func (s *Store) write(ctx context.Context, own answers, change func(context.Cont
 		_ = tx.Rollback() // a broken connection rolls back by itself
 		return explain(ctx, err, own)
 	}
-	if !stay() {
+	if !stop() {
 		_ = tx.Rollback()
 		return ctx.Err()
 	}
@@ -235,6 +243,17 @@ func (s *Store) nextPosition(ctx context.Context, tx bun.Tx, table string) (int6
 	var last int64
 	err := tx.NewSelect().Table(table).ColumnExpr("coalesce(max(position), 0)").Scan(ctx, &last)
 	return max(micros(s.now()), last+1), err
+}
+
+// storable refuses texts with a NUL, which neither database keeps in a text.
+// Texts that are names or ids cannot hold one; these come from people.
+func storable(texts ...string) error {
+	for _, text := range texts {
+		if strings.ContainsRune(text, 0) {
+			return fault.New(fault.Invalid, "A text must not hold a NUL character")
+		}
+	}
+	return nil
 }
 
 // micros is a time as it is stored, with 0 for the zero time, which row types

@@ -49,6 +49,9 @@ type storedToken struct {
 // digits. Errors: Exists if the short half is taken, NotFound if the entity, or
 // the database of its scope, is unknown.
 func (s *Store) CreateToken(ctx context.Context, t catalog.Token, hash string) error {
+	if err := storable(t.AppName); err != nil {
+		return err
+	}
 	own := answers{
 		duplicate:    {fault.Exists, "API token already exists"},
 		badReference: {fault.NotFound, "The entity, or the database that the token is limited to, does not exist"},

@@ -111,16 +111,7 @@ func readsBesideWrite(t *testing.T, s *suite) {
 
 func readsBesideReads(t *testing.T, s *suite) {
 	d := s.database(t, "")
-	g := newGate()
-	defer g.open()
-	done := background(func() error {
-		_, err := d.runTo(t.Context(), g, hosting.Read, "SELECT 1")
-		return err
-	})
-	await(t, "a read in its sink", g.reached)
+	free := stick(d)
 	d.expect("2", "SELECT 2")
-	g.open()
-	if err := await(t, "the read", done); err != nil {
-		t.Error(err)
-	}
+	free()
 }

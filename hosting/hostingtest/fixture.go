@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,7 +69,7 @@ type database struct {
 
 // unmade returns a database without a file.
 func (h *host) unmade() *database {
-	return &database{host: h, job: hosting.Job{DB: newDB(), Caller: "tester"}}
+	return &database{host: h, job: hosting.Job{DB: newDB(), Caller: hosting.Caller{Address: "test"}}}
 }
 
 // database makes a database with the given schema, which may be empty.
@@ -106,6 +107,21 @@ func newID() catalog.ID { return catalog.NewID(time.Now(), rand.Reader) }
 // file returns the path of the database's file.
 func (d *database) file() string {
 	return filepath.Join(hosting.VersionPath(d.dir, d.job.DB), "db")
+}
+
+// files lists the regular files under dir.
+func files(t *testing.T, dir string) (found []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			found = append(found, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return found
 }
 
 // place puts an image where the file of a database belongs.

@@ -79,14 +79,15 @@ func stick(d *database) (free func()) {
 	g := newGate()
 	d.t.Cleanup(g.open)
 	done := background(func() error {
-		_, err := d.runTo(d.t.Context(), g, hosting.Read, "SELECT 1")
+		_, err := d.runTo(d.t.Context(), g, hosting.Read, endlessRows)
 		return err
 	})
 	await(d.t, "a read in its sink", g.reached)
 	return func() {
+		d.t.Helper()
 		g.open()
-		if err := await(d.t, "a read", done); err != nil {
-			d.t.Error(err)
+		if err := await(d.t, "a read", done); err != errSink {
+			d.t.Errorf("a read that was stuck: %v", err)
 		}
 	}
 }

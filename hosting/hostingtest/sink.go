@@ -28,10 +28,12 @@ func (f rowFunc) Columns([]catalog.Column) error { return nil }
 
 func (f rowFunc) Row(row catalog.Row) error { return f(row) }
 
-// A gate is a sink that stops at its first row until it is opened.
+// A gate is a sink that stops at its first row until it is opened, and then
+// wants no more. Given endless rows, it keeps whoever sends them waiting, with
+// whatever buffers are between them.
 type gate struct {
 	reached chan struct{} // closed when the first row has come
-	open    func()        // lets the rows through; may be called more than once
+	open    func()        // may be called more than once
 	opened  chan struct{}
 	once    sync.Once
 }
@@ -47,5 +49,5 @@ func (g *gate) Columns([]catalog.Column) error { return nil }
 func (g *gate) Row(catalog.Row) error {
 	g.once.Do(func() { close(g.reached) })
 	<-g.opened
-	return nil
+	return errSink
 }

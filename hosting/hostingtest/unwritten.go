@@ -1,6 +1,7 @@
 package hostingtest
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +15,7 @@ func unwrittenChecks() []check {
 	return []check{
 		{"reads_see_an_empty_database", unwrittenReads},
 		{"writes_are_sent_back_before_anything_happens", unwrittenWrites},
-		{"a_session_reads_emptiness_and_sends_writes_back", unwrittenSession},
+		{"a_session_may_read_and_writers_are_sent_back", unwrittenSession},
 		{"create_makes_the_file_once", createTwice},
 		{"the_mark_does_not_hide_a_file_that_is_there", unwrittenButThere},
 		{"a_missing_file_is_a_fault", missingFile},
@@ -31,14 +32,8 @@ func unwritten(s *suite, t *testing.T) *database {
 // nothing fails the test if there is a regular file under the directory.
 func (h *host) nothing(when string) {
 	h.t.Helper()
-	err := filepath.WalkDir(h.dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			h.t.Errorf("%s there is a file: %s", when, path)
-		}
-		return err
-	})
-	if err != nil {
-		h.t.Error(err)
+	for _, file := range files(h.t, h.dir) {
+		h.t.Errorf("%s there is a file: %s", when, file)
 	}
 }
 
@@ -76,13 +71,20 @@ func unwrittenWrites(t *testing.T, s *suite) {
 
 func unwrittenSession(t *testing.T, s *suite) {
 	d := unwritten(s, t)
-	se := d.session(hosting.Write)
+	_, err := d.begin(hosting.Write)
+	wantIs(t, "a session that may write", err, hosting.ErrUnwritten)
+	se := d.session(hosting.Read)
 	se.expect("0", "SELECT count(*) FROM sqlite_schema")
-	wantIs(t, "a write", se.try("CREATE TABLE t (a)"), hosting.ErrUnwritten)
+	wantKind(t, "a write", se.try("CREATE TABLE t (a)"), fault.ReadOnly)
 	d.nothing("after a session")
-	if err := se.Close(); err != nil {
-		t.Error(err)
+
+	if err := d.Create(t.Context(), d.job.DB); err != nil {
+		t.Fatal(err)
 	}
+	d.write("CREATE TABLE t (a)")
+	se.expect("1", "SELECT count(*) FROM sqlite_schema")
+	d.session(hosting.Write).exec("INSERT INTO t VALUES (1)")
+	se.expect("1", "SELECT a FROM t")
 }
 
 func createTwice(t *testing.T, s *suite) {
@@ -107,15 +109,25 @@ func unwrittenButThere(t *testing.T, s *suite) {
 func missingFile(t *testing.T, s *suite) {
 	d := s.host(t, hosting.Limits{}).unmade()
 	for _, class := range []hosting.Class{hosting.Read, hosting.Write} {
-		d.refuse(class, "SELECT 1", fault.Unavailable)
+		err := d.try(class, "SELECT 1")
+		wantKind(t, "a read", err, fault.Unavailable)
+		wantIs(t, "a read", err, hosting.ErrMissing)
 		d.refuse(class, "CREATE TABLE t (a)", fault.Unavailable, fault.ReadOnly)
 		se, err := d.begin(class)
 		if err == nil { // then the session finds out when it opens the file
 			err = se.try("SELECT count(*) FROM sqlite_schema")
 		}
-		wantKind(t, "a session", err, fault.Unavailable)
+		wantIs(t, "a session", err, hosting.ErrMissing)
 	}
-	wantKind(t, "Check", d.Check(t.Context(), d.job.DB, hosting.QuickCheck), fault.Unavailable)
+	wantIs(t, "Check", d.Check(t.Context(), d.job.DB, hosting.QuickCheck), hosting.ErrMissing)
+	for name, method := range copyMethods {
+		var b bytes.Buffer
+		_, err := d.Copy(t.Context(), d.job.DB, method, &b)
+		wantIs(t, "Copy "+name, err, hosting.ErrMissing)
+		if b.Len() != 0 {
+			t.Errorf("Copy %s wrote %d bytes of a missing database", name, b.Len())
+		}
+	}
 	d.nothing("after looking for a missing file")
 }
 

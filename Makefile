@@ -1,0 +1,37 @@
+# One door for everything: `make` lists the targets.
+
+GO ?= go
+PKG ?= ./...
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: cities
+cities: ## load 150,000 places, share them, search them: what ayb does, in one go
+	@$(GO) run ./examples/cities -data "$$(scripts/cities)"
+
+.PHONY: test
+test: lint ## everything that must hold; sets up what it needs, and fails if it cannot
+	@AYB_TEST_REQUIRE=1 AYB_TEST_CITIES="$$(scripts/cities)" scripts/postgres $(GO) test $(TESTFLAGS) $(PKG)
+
+.PHONY: race
+race: ## the same under the race detector (needs a C compiler)
+	@$(MAKE) test TESTFLAGS='-race $(TESTFLAGS)'
+
+.PHONY: lint
+lint: ## formatting and go vet
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt would change: $$files"; exit 1; fi
+	@$(GO) vet $(PKG)
+
+.PHONY: fuzz
+fuzz: ## fuzz each target for FUZZTIME (default 30s)
+	@scripts/fuzz $(or $(FUZZTIME),30s)
+
+.PHONY: bench
+bench: ## measure against the bare driver, and print ratios
+	@$(GO) run ./bench
+
+.PHONY: clean
+clean: ## remove what the targets have fetched and built
+	@rm -rf .cache bin

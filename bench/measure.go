@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// rounds is how often the two sides of a ratio take turns.
+const rounds = 15
+
+// sides runs two functions in turns and returns the median time of each, and the
+// median of their ratios round by round.
+func sides(a, b func() error) (timeA, timeB time.Duration, ratio float64, err error) {
+	var as, bs []time.Duration
+	var ratios []float64
+	for range rounds {
+		var took [2]time.Duration
+		for i, f := range []func() error{a, b} {
+			runtime.GC()
+			start := time.Now()
+			if err := f(); err != nil {
+				return 0, 0, 0, err
+			}
+			took[i] = time.Since(start)
+		}
+		as, bs = append(as, took[0]), append(bs, took[1])
+		ratios = append(ratios, float64(took[0])/float64(took[1]))
+	}
+	return median(as), median(bs), median(ratios), nil
+}
+
+func median[T int64 | float64 | time.Duration](values []T) T {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
+
+// allocations returns how many objects a call of f allocates.
+func allocations(n int, f func() error) (float64, error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range n {
+		if err := f(); err != nil {
+			return 0, err
+		}
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / float64(n), nil
+}
+
+// resident returns the megabytes of main memory that the process occupies, or
+// those that Go knows of where the operating system does not tell.
+func resident() float64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return float64(m.Sys) / (1 << 20)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kb / 1024
+		}
+	}
+	return 0
+}

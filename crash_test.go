@@ -1,0 +1,127 @@
+package ayb
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"ayb/hosting"
+)
+
+// TestTransfer_is_finished_or_undone_after_a_crash stops a transfer after each
+// of its steps, as a crash would, and opens the engine again.
+func TestTransfer_is_finished_or_undone_after_a_crash(t *testing.T) {
+	ctx := context.Background()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps := []string{"noted", "copied", "half copied", "moved", "old version removed"}
+	for _, last := range steps {
+		t.Run("stopped when "+last, func(t *testing.T) {
+			cfg := Config{DataPath: t.TempDir()}
+			e, err := Open(ctx, cfg)
+			must(err)
+			alice, err := e.CreateEntity(ctx, System, "alice", nil)
+			must(err)
+			bob, err := e.CreateEntity(ctx, System, "bob", nil)
+			must(err)
+			_, err = e.CreateDatabase(ctx, System, "alice/db", nil)
+			must(err)
+			_, err = e.Query(ctx, System, "alice/db", "CREATE TABLE t (a); INSERT INTO t VALUES (7)")
+			must(err)
+			db, err := e.Database(ctx, System, "alice/db")
+			must(err)
+
+			move := transfer{From: fileOf(db.Database), To: hosting.DB{Owner: bob.ID, Database: db.ID, Version: e.ids.next()}}
+			resume, err := e.release(ctx, move.From)
+			must(err)
+			for _, step := range steps {
+				switch step {
+				case "noted":
+					must(e.note(move))
+				case "half copied":
+					if last == step {
+						must(os.Remove(hosting.VersionPath(e.cfg.owners(), move.To) + "/db"))
+					}
+				case "copied":
+					must(e.copyVersion(move, true))
+				case "moved":
+					must(e.store.MoveDatabase(ctx, db.ID, move.From.Version, bob.ID, move.To.Version))
+				case "old version removed":
+					must(e.removeVersion(move.From))
+				}
+				if step == last {
+					break
+				}
+			}
+			resume()
+			must(e.Close())
+
+			e, err = Open(ctx, cfg)
+			must(err)
+			defer e.Close()
+			ref, gone := "alice/db", move.To
+			if last == "moved" || last == "old version removed" {
+				ref, gone = "bob/db", move.From
+			}
+			result, err := e.Query(ctx, System, ref, "SELECT a FROM t")
+			must(err)
+			if len(result.Rows) != 1 {
+				t.Errorf("%s has %v", ref, result.Rows)
+			}
+			for _, left := range []string{hosting.VersionPath(e.cfg.owners(), gone), e.notePath(db.ID)} {
+				if _, err := os.Stat(left); err == nil {
+					t.Errorf("left behind: %s", left)
+				}
+			}
+			must(e.TransferDatabase(ctx, e.Owner(map[string]Entity{"alice/db": alice, "bob/db": bob}[ref]), ref, map[string]string{"alice/db": "bob", "bob/db": "alice"}[ref]))
+		})
+	}
+}
+
+// TestPurge_removes_what_a_transfer_left_of_a_deleted_database has a transfer
+// crash, the database be deleted before anybody cleans up, and be purged.
+func TestPurge_removes_what_a_transfer_left_of_a_deleted_database(t *testing.T) {
+	ctx := context.Background()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := Open(ctx, Config{DataPath: t.TempDir()})
+	must(err)
+	defer e.Close()
+	_, err = e.CreateEntity(ctx, System, "alice", nil)
+	must(err)
+	bob, err := e.CreateEntity(ctx, System, "bob", nil)
+	must(err)
+	_, err = e.CreateDatabase(ctx, System, "alice/db", nil)
+	must(err)
+	_, err = e.Query(ctx, System, "alice/db", "CREATE TABLE t (a)")
+	must(err)
+	db, err := e.Database(ctx, System, "alice/db")
+	must(err)
+	move := transfer{From: fileOf(db.Database), To: hosting.DB{Owner: bob.ID, Database: db.ID, Version: e.ids.next()}}
+	must(e.note(move))
+	must(e.copyVersion(move, true))
+	must(e.DeleteDatabase(ctx, System, "alice/db"))
+
+	must(e.sweepTransfers(ctx)) // must not touch what may come back
+	_, err = e.UndeleteDatabase(ctx, System, "alice/db")
+	must(err)
+	_, err = e.Query(ctx, System, "alice/db", "SELECT a FROM t")
+	must(err)
+	must(e.DeleteDatabase(ctx, System, "alice/db"))
+
+	_, err = e.purge(ctx, e.now().Add(1))
+	must(err)
+	for _, left := range []string{hosting.VersionPath(e.cfg.owners(), move.To), hosting.VersionPath(e.cfg.owners(), move.From), e.notePath(db.ID)} {
+		if _, err := os.Stat(left); err == nil {
+			t.Errorf("left behind: %s", left)
+		}
+	}
+}

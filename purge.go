@@ -1,0 +1,213 @@
+package ayb
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ayb/auth"
+	"ayb/fault"
+	"ayb/hosting"
+	"ayb/store"
+)
+
+// purgeBatch is how many things are purged before an undelete gets its turn.
+const purgeBatch = 16
+
+// Purged says what Purge has removed.
+type Purged struct {
+	Databases int
+	Entities  int
+}
+
+// Purge removes what was deleted longer than Config.DeletionKeep ago, for good:
+// files first, then the metadata, so that it can be interrupted at any point and
+// run again. The engine does so by itself every hour. For the system only. What
+// can't be removed does not keep the rest; its errors are joined.
+func (e *Engine) Purge(ctx context.Context, p Principal) (_ Purged, err error) {
+	c, err := e.authorizeHost(ctx, p, auth.Purge, "")
+	defer c.done(&err)
+	if err != nil {
+		return Purged{}, err
+	}
+	return e.purge(ctx, c.at.Add(-e.cfg.DeletionKeep))
+}
+
+func (e *Engine) purge(ctx context.Context, before time.Time) (done Purged, err error) {
+	done.Databases, err = e.purgeBatches(func() ([]error, error) {
+		expired, err := e.store.ExpiredDatabases(ctx, before, purgeBatch)
+		return forEach(expired, func(db Database) error { return e.purgeDatabase(ctx, db) }), err
+	})
+	entities, err2 := e.purgeBatches(func() ([]error, error) {
+		expired, err := e.store.ExpiredEntities(ctx, before, purgeBatch)
+		return forEach(expired, func(ent Entity) error { return e.purgeEntity(ctx, ent) }), err
+	})
+	done.Entities = entities
+	return done, errors.Join(err, err2, e.sweepTransfers(ctx))
+}
+
+// purgeBatches runs batches until one is not full or fails, and returns how many
+// things were purged. A batch returns the outcome of each.
+func (e *Engine) purgeBatches(batch func() ([]error, error)) (done int, err error) {
+	for {
+		e.deletions.Lock()
+		outcomes, err := batch()
+		e.deletions.Unlock()
+		for _, outcome := range outcomes {
+			if outcome == nil {
+				done++
+			}
+		}
+		if err = errors.Join(append(outcomes, err)...); err != nil || len(outcomes) < purgeBatch {
+			return done, err
+		}
+	}
+}
+
+func forEach[T any](items []T, do func(T) error) []error {
+	outcomes := make([]error, len(items))
+	for i, item := range items {
+		outcomes[i] = do(item)
+	}
+	return outcomes
+}
+
+// purgeDatabase removes the files of a deleted database, then its row.
+func (e *Engine) purgeDatabase(ctx context.Context, db Database) error {
+	resume, err := e.release(ctx, fileOf(db))
+	if err != nil {
+		return err
+	}
+	defer resume()
+	if err := e.removeDatabase(db); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The files of deleted database %s can't be removed", db.Ref())
+	}
+	return orMissing(e.store.PurgeDatabase(ctx, db.ID), nil)
+}
+
+// removeDatabase removes all versions of a database, also what a transfer has
+// left elsewhere.
+func (e *Engine) removeDatabase(db Database) error {
+	t, noted, err := e.readNote(db.ID)
+	if err != nil {
+		return err
+	}
+	if noted {
+		err = errors.Join(e.removeVersion(t.From), e.removeVersion(t.To))
+	}
+	dir := hosting.DatabasePath(e.cfg.owners(), db.Owner, db.ID)
+	if err := errors.Join(err, removeDir(dir)); err != nil {
+		return err
+	}
+	if noted {
+		return os.Remove(e.notePath(db.ID))
+	}
+	return nil
+}
+
+// removeDir removes a directory for good, also after a power cut.
+func removeDir(dir string) error {
+	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return errors.Join(os.RemoveAll(dir), syncPath(filepath.Dir(dir)))
+}
+
+// purgeEntity removes a deleted entity with everything that is its own.
+func (e *Engine) purgeEntity(ctx context.Context, ent Entity) error {
+	for {
+		live, err := e.store.Databases(ctx, ent.ID, store.DatabaseFilter{All: true}, Page{})
+		if err != nil {
+			return err
+		}
+		for _, db := range live.Items {
+			if err := e.store.DeleteDatabase(ctx, db.ID, ent.Deleted); err != nil {
+				return orMissing(err, nil)
+			}
+		}
+		deleted, err := e.store.DeletedDatabases(ctx, ent.ID, Page{})
+		if err != nil {
+			return err
+		}
+		if len(deleted.Items) == 0 {
+			break
+		}
+		if err := errors.Join(forEach(deleted.Items, func(db Database) error { return e.purgeDatabase(ctx, db) })...); err != nil {
+			return err
+		}
+	}
+	if err := removeDir(hosting.OwnerPath(e.cfg.owners(), ent.ID)); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The files of deleted entity %s can't be removed", ent.Slug)
+	}
+	return orMissing(e.store.PurgeEntity(ctx, ent.ID), nil)
+}
+
+// release has the Runner close a database, and gives up if a query on it does
+// not end.
+func (e *Engine) release(ctx context.Context, file hosting.DB) (resume func(), err error) {
+	limited, cancel := context.WithTimeout(ctx, releaseTime)
+	defer cancel()
+	resume, err = e.runner.Release(limited, file)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return nil, fault.Wrap(fault.Busy, err, "A query on this database is still running; try again in a moment")
+	}
+	return resume, err
+}
+
+// closeFile frees what the Runner holds of a database that has been deleted. It
+// matters to nobody if that fails: nobody can use the database.
+func (e *Engine) closeFile(ctx context.Context, db Database) {
+	resume, err := e.release(ctx, fileOf(db))
+	if err != nil {
+		e.log.Info("a deleted database is still in use", "database", db.ID, "error", err)
+		return
+	}
+	resume()
+}
+
+// closeFilesOf does so for all databases of an entity that has been deleted.
+func (e *Engine) closeFilesOf(ctx context.Context, owner ID) {
+	ctx, cancel := context.WithTimeout(ctx, releaseTime)
+	defer cancel()
+	page := Page{}
+	for {
+		list, err := e.store.Databases(ctx, owner, store.DatabaseFilter{All: true}, page)
+		if err != nil {
+			e.log.Info("databases of a deleted entity may still be in use", "entity", owner, "error", err)
+			return
+		}
+		for _, db := range list.Items {
+			e.closeFile(ctx, db)
+		}
+		if page.After = list.Next; list.Next == "" {
+			return
+		}
+	}
+}
+
+// tidyUp purges and trims every hour until ctx ends.
+func (e *Engine) tidyUp(ctx context.Context) {
+	ticker := time.NewTicker(tidyEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			e.tidy(ctx)
+		}
+	}
+}
+
+// tidy does the janitor's round once.
+func (e *Engine) tidy(ctx context.Context) {
+	now := e.now()
+	if _, err := e.purge(ctx, now.Add(-e.cfg.DeletionKeep)); err != nil && ctx.Err() == nil {
+		e.log.Warn("not all that was deleted could be removed; trying again in an hour", "error", err)
+	}
+	if _, err := e.store.TrimAudit(ctx, now.Add(-e.cfg.Audit.Keep), e.cfg.Audit.Rows); err != nil && ctx.Err() == nil {
+		e.log.Warn("the audit trail could not be trimmed; trying again in an hour", "error", err)
+	}
+}

@@ -1,0 +1,248 @@
+package ayb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ayb/auth"
+	"ayb/catalog"
+	"ayb/fault"
+	"ayb/hosting"
+)
+
+// TransferDatabase gives a database to another entity, under the same name and
+// with its grants; the old owner keeps no access. For the owner. Queries wait
+// meanwhile, sessions end. Errors: [ErrInvalid] (the entity owns it already),
+// [ErrNotFound], [ErrExists] (the entity has a database of that name),
+// [ErrBusy] (a query is running that does not end).
+func (e *Engine) TransferDatabase(ctx context.Context, p Principal, ref, toEntity string) (err error) {
+	c, err := e.authorizeDatabase(ctx, p, auth.TransferDatabase, ref)
+	defer c.done(&err)
+	if err != nil {
+		return err
+	}
+	slug, err := catalog.ParseEntitySlug(toEntity)
+	if err != nil {
+		return err
+	}
+	to, err := e.store.Entity(ctx, slug)
+	switch {
+	case err != nil:
+		return orMissing(err, noEntity(slug))
+	case to.ID == c.database.Owner:
+		return fault.New(fault.Invalid, "%s owns %s already", slug, c.ref)
+	}
+	unlock, err := e.moving.lock(ctx, c.database.ID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	db, err := e.store.DatabaseByID(ctx, c.database.ID)
+	switch {
+	case err != nil:
+		return c.changed(err)
+	case db.Owner != c.database.Owner:
+		return noDatabase(c.ref)
+	}
+	return orTaken(e.transfer(ctx, db, to.ID))
+}
+
+// A transfer is a move of a database's files from one owner's directory to
+// another's. It is noted on disk before anything else happens, so that after a
+// crash at any point the metadata says which of the two versions is current, and
+// the note says where to find the other one.
+type transfer struct {
+	From, To hosting.DB
+}
+
+// transfer moves a database whose lock is held: the new version is made whole
+// while nothing runs on the old one, then the metadata changes in one step.
+func (e *Engine) transfer(ctx context.Context, db Database, owner ID) error {
+	t := transfer{From: fileOf(db), To: hosting.DB{Owner: owner, Database: db.ID, Version: e.ids.next()}}
+	resume, err := e.release(ctx, t.From)
+	if err != nil {
+		return err
+	}
+	defer resume()
+	// A note that an earlier transfer has left behind is settled first.
+	if err := e.settle(ctx, db.ID); err != nil {
+		return err
+	}
+	if err := e.note(t); err != nil {
+		return unmovable(err)
+	}
+	err = unmovable(e.copyVersion(t, db.Written))
+	if err == nil {
+		err = e.store.MoveDatabase(ctx, db.ID, t.From.Version, t.To.Owner, t.To.Version)
+	}
+	// Whether or not it was moved, and even if that is not known, what is not
+	// current goes; the caller's impatience does not matter for it.
+	if unsettled := e.settle(context.WithoutCancel(ctx), db.ID); unsettled != nil {
+		e.log.Warn("files that a transfer left behind are removed later", "database", db.ID, "error", unsettled)
+	}
+	return err
+}
+
+func unmovable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.Wrap(fault.Unavailable, err, "The database's files can't be moved; please tell whoever runs this server")
+}
+
+// copyVersion makes the new version of the same files, as links where the file
+// system has them. Nothing needs to be there if the database is unwritten.
+func (e *Engine) copyVersion(t transfer, written bool) error {
+	from, to := hosting.VersionPath(e.cfg.owners(), t.From), hosting.VersionPath(e.cfg.owners(), t.To)
+	files, err := os.ReadDir(from)
+	if errors.Is(err, fs.ErrNotExist) && !written {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file.Name(), "-shm") {
+			continue // an index of the log, made anew
+		}
+		if err := linkFile(filepath.Join(from, file.Name()), filepath.Join(to, file.Name())); err != nil {
+			return err
+		}
+	}
+	for dir := to; len(dir) >= len(e.cfg.owners()); dir = filepath.Dir(dir) {
+		if err := syncPath(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linkFile gives a file a second name, or copies it if that can't be done.
+func linkFile(from, to string) error {
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Sync(), dst.Close())
+}
+
+// syncPath makes what is in a directory, or in a file, outlast a power cut.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func (e *Engine) notes() string { return filepath.Join(e.cfg.DataPath, "transfers") }
+
+func (e *Engine) notePath(database ID) string { return filepath.Join(e.notes(), database.String()) }
+
+// note writes down a transfer that is about to begin.
+func (e *Engine) note(t transfer) error {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(e.notes(), 0o700); err != nil {
+		return err
+	}
+	path := e.notePath(t.From.Database)
+	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+		return err
+	}
+	if err := syncPath(path + ".new"); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(path+".new", path), syncPath(e.notes()), syncPath(e.cfg.DataPath))
+}
+
+// readNote reads the note about a database's transfer; ok is false if there is
+// none.
+func (e *Engine) readNote(database ID) (t transfer, ok bool, err error) {
+	text, err := os.ReadFile(e.notePath(database))
+	if errors.Is(err, fs.ErrNotExist) {
+		return t, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &t)
+	}
+	return t, err == nil, err
+}
+
+// settle removes the version that a noted transfer has not made current, or no
+// longer, and then the note. As long as the database is deleted nothing is done.
+func (e *Engine) settle(ctx context.Context, database ID) error {
+	t, ok, err := e.readNote(database)
+	if err != nil {
+		return unmovable(err)
+	}
+	if !ok {
+		return nil
+	}
+	db, err := e.store.DatabaseByID(ctx, database)
+	if err != nil {
+		return orMissing(err, nil)
+	}
+	for _, version := range []hosting.DB{t.From, t.To} {
+		if version != fileOf(db) {
+			if err := e.removeVersion(version); err != nil {
+				return unmovable(err)
+			}
+		}
+	}
+	return unmovable(os.Remove(e.notePath(database)))
+}
+
+// removeVersion removes a version's files, and the database's directory at that
+// owner if nothing else is in it.
+func (e *Engine) removeVersion(version hosting.DB) error {
+	if err := os.RemoveAll(hosting.VersionPath(e.cfg.owners(), version)); err != nil {
+		return err
+	}
+	os.Remove(hosting.DatabasePath(e.cfg.owners(), version.Owner, version.Database)) // fails if not empty
+	return nil
+}
+
+// sweepTransfers settles what earlier transfers have left behind.
+func (e *Engine) sweepTransfers(ctx context.Context) error {
+	files, err := os.ReadDir(e.notes())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return unmovable(err)
+	}
+	for _, file := range files {
+		id, err := catalog.ParseID(file.Name())
+		if err != nil {
+			continue // half a note, of a transfer that did not begin
+		}
+		unlock, err := e.moving.lock(ctx, id)
+		if err != nil {
+			return err
+		}
+		err = e.settle(ctx, id)
+		unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

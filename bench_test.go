@@ -1,51 +1,27 @@
 package ayb_test
 
 import (
-	"context"
 	"testing"
+	"time"
 
 	"ayb"
+	"ayb/aybtest"
 	"ayb/hosting"
 )
 
-// BenchmarkQuery measures a point SELECT through the engine, and the same one
-// through the Runner alone: the difference is what principal, permission, audit
-// and dispatch cost together.
-func BenchmarkQuery(b *testing.B) {
-	ctx := context.Background()
+// BenchmarkStream measures what principal, permission, audit and dispatch cost
+// together: "engine alone" is a query on a Runner that does nothing. The others
+// are a point SELECT, through the Runner alone and through the engine.
+func BenchmarkStream(b *testing.B) {
 	runner, err := hosting.NewInProcess(hosting.Config{Dir: b.TempDir()})
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	defer runner.Close()
-	eng, err := ayb.Open(ctx, ayb.Config{DataPath: b.TempDir(), Runner: runner})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer eng.Close()
-	must := func(err error) {
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-	alice, err := eng.CreateEntity(ctx, ayb.System, "alice", nil)
-	must(err)
-	bob, err := eng.CreateEntity(ctx, ayb.System, "bob", nil)
-	must(err)
-	const ref = "alice/points"
-	db, err := eng.CreateDatabase(ctx, eng.Owner(alice), ref, nil)
-	must(err)
-	must(eng.Share(ctx, eng.Owner(alice), ref, "bob", ayb.ReadOnly))
-	_, err = eng.Query(ctx, eng.Owner(alice), ref, "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO t SELECT i, 'value ' || i FROM n")
-	must(err)
-	secret, _, err := eng.CreateToken(ctx, eng.Owner(bob), "bob", nil)
-	must(err)
-	reader, err := eng.Authenticate(ctx, secret)
-	must(err)
 	st, err := ayb.NewStatement("SELECT v FROM t WHERE id = ?", 500)
-	must(err)
-	job := hosting.Job{DB: hosting.DB{Owner: alice.ID, Database: db.ID, Version: db.Version}, Statement: st}
+	must(b, err)
 
+	f := aybtest.New(b, &ayb.Config{Runner: runner, Now: time.Now})
+	owner, reader, db := pointDatabase(f)
+	job := hosting.Job{DB: hosting.DB{Owner: db.Owner, Database: db.ID, Version: db.Version}, Statement: st}
 	b.Run("runner alone", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -54,24 +30,41 @@ func BenchmarkQuery(b *testing.B) {
 			}
 		}
 	})
-	for name, p := range map[string]ayb.Principal{"owner": eng.Owner(alice), "token with a grant": reader} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := eng.Stream(ctx, p, ref, st, nil); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-	b.Run("token with a grant, in parallel", func(b *testing.B) {
+	b.Run("engine and runner", func(b *testing.B) { benchStream(b, f, reader, st) })
+
+	nothing := aybtest.New(b, &ayb.Config{Runner: idle{runner}, Now: time.Now})
+	owner, reader, _ = pointDatabase(nothing)
+	b.Run("engine alone, owner", func(b *testing.B) { benchStream(b, nothing, owner, st) })
+	b.Run("engine alone, token and grant", func(b *testing.B) { benchStream(b, nothing, reader, st) })
+	b.Run("engine alone, in parallel", func(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if _, err := eng.Stream(ctx, reader, ref, st, nil); err != nil {
+				if _, err := nothing.Stream(ctx, reader, "alice/points", st, nil); err != nil {
 					b.Error(err)
 				}
 			}
 		})
 	})
+}
+
+func benchStream(b *testing.B, f *aybtest.Fixture, p ayb.Principal, st ayb.Statement) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := f.Stream(ctx, p, "alice/points", st, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// pointDatabase makes a database, its owner, and the holder of a token of an
+// entity that may read it.
+func pointDatabase(f *aybtest.Fixture) (owner, reader ayb.Principal, db ayb.Database) {
+	owner = f.MustEntity("alice")
+	bob := f.MustEntity("bob")
+	db = f.MustDatabase("alice/points", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)",
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO t SELECT i, 'value ' || i FROM n")
+	f.MustShare(owner, "alice/points", "bob", ayb.ReadOnly)
+	_, reader = f.MustToken(bob, nil)
+	return owner, reader, db
 }

@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"ayb/catalog"},
 	{"ayb/auth", "ayb/hosting", "ayb/store"},
 	{"ayb"},
-	{"ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/examples/embed", "ayb/hosting/hostingtest", "ayb/store/storetest"},
+	{"ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/store/storetest"},
 }
 
 // lean packages are linked into small clients, so among ourselves they reach

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ayb/catalog"
 )
 
 // ways is how many places of a cache one key may take.
@@ -22,10 +24,19 @@ type cache[K comparable, V any] struct {
 	ways  int // slots of a set
 	slots []atomic.Pointer[entry[K, V]]
 
-	mu      sync.Mutex    // held while slots change
-	changes atomic.Uint64 // how many times something was dropped
-	hand    int           // where to look for the next victim within a set
+	// about says which ids an entry is about. A change of any of them drops it,
+	// so they stand in one piece of memory, one pair for each slot, where they can
+	// be looked through quickly.
+	about func(K, V) subjects
+
+	mu       sync.Mutex    // held while slots change
+	subjects []subjects    // guarded by mu
+	changes  atomic.Uint64 // how many times something was dropped
+	hand     int           // where to look for the next victim within a set; guarded by mu
 }
+
+// subjects are the ids that a cache entry is about, one or two.
+type subjects [2]catalog.ID
 
 type entry[K comparable, V any] struct {
 	key   K
@@ -35,22 +46,25 @@ type entry[K comparable, V any] struct {
 }
 
 // newCache returns a cache of at most size entries; one of size 0 keeps none.
-func newCache[K comparable, V any](size int, ttl time.Duration, now func() time.Time) *cache[K, V] {
+func newCache[K comparable, V any](size int, ttl time.Duration, now func() time.Time, about func(K, V) subjects) *cache[K, V] {
 	n := max(min(size, ways), 1)
+	size = size / n * n
 	return &cache[K, V]{
-		now:   now,
-		ttl:   ttl,
-		seed:  maphash.MakeSeed(),
-		ways:  n,
-		slots: make([]atomic.Pointer[entry[K, V]], max(size, 0)/n*n),
+		now:      now,
+		ttl:      ttl,
+		seed:     maphash.MakeSeed(),
+		ways:     n,
+		slots:    make([]atomic.Pointer[entry[K, V]], size),
+		about:    about,
+		subjects: make([]subjects, size),
 	}
 }
 
 // get returns what is remembered for key and is not too old.
 func (c *cache[K, V]) get(key K) (value V, ok bool) {
-	set := c.set(key)
-	for i := range set {
-		e := set[i].Load()
+	first, last := c.set(key)
+	for i := first; i < last; i++ {
+		e := c.slots[i].Load()
 		if e == nil || e.key != key {
 			continue
 		}
@@ -83,23 +97,25 @@ func (c *cache[K, V]) ticket() ticket {
 // put remembers what a look-up that began with ticket t has found. Its age
 // counts from the ticket, since the row was read at some moment after that.
 func (c *cache[K, V]) put(t ticket, key K, value V) {
-	set := c.set(key)
-	if len(set) == 0 {
+	if len(c.slots) == 0 {
 		return
 	}
 	e := &entry[K, V]{key: key, value: value, until: t.taken.Add(c.ttl)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.changes.Load() == t.changes {
-		set[c.place(set, key)].Store(e)
+		i := c.place(key)
+		c.subjects[i] = c.about(key, value)
+		c.slots[i].Store(e)
 	}
 }
 
-// place returns the slot of set for key: its own, a free one, or a victim's.
-func (c *cache[K, V]) place(set []atomic.Pointer[entry[K, V]], key K) int {
+// place returns the slot for key: its own, a free one, or a victim's.
+func (c *cache[K, V]) place(key K) int {
+	first, last := c.set(key)
 	free := -1
-	for i := range set {
-		switch e := set[i].Load(); {
+	for i := first; i < last; i++ {
+		switch e := c.slots[i].Load(); {
 		case e == nil:
 			free = i
 		case e.key == key:
@@ -110,30 +126,45 @@ func (c *cache[K, V]) place(set []atomic.Pointer[entry[K, V]], key K) int {
 		return free
 	}
 	for {
-		c.hand = (c.hand + 1) % len(set)
-		if !set[c.hand].Load().read.Swap(false) {
-			return c.hand
+		c.hand = (c.hand + 1) % c.ways
+		if !c.slots[first+c.hand].Load().read.Swap(false) {
+			return first + c.hand
 		}
 	}
 }
 
-// drop forgets the entries that match, and voids all tickets.
-func (c *cache[K, V]) drop(match func(K, V) bool) {
+// drop forgets all that is about the id, and voids all tickets.
+func (c *cache[K, V]) drop(id catalog.ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changes.Add(1)
-	for i := range c.slots {
-		if e := c.slots[i].Load(); e != nil && match(e.key, e.value) {
+	for i, about := range c.subjects {
+		if about[0] == id || about[1] == id {
+			c.subjects[i] = subjects{}
 			c.slots[i].Store(nil)
 		}
 	}
 }
 
-// set returns the slots in which key may stand.
-func (c *cache[K, V]) set(key K) []atomic.Pointer[entry[K, V]] {
-	if len(c.slots) == 0 {
-		return nil
+// dropKey forgets what is remembered for key, and voids all tickets.
+func (c *cache[K, V]) dropKey(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.changes.Add(1)
+	first, last := c.set(key)
+	for i := first; i < last; i++ {
+		if e := c.slots[i].Load(); e != nil && e.key == key {
+			c.slots[i].Store(nil)
+		}
 	}
-	first := int(maphash.Comparable(c.seed, key)%uint64(len(c.slots)/c.ways)) * c.ways
-	return c.slots[first : first+c.ways]
+}
+
+// set returns the range of slots in which key may stand.
+func (c *cache[K, V]) set(key K) (first, last int) {
+	sets := len(c.slots) / c.ways
+	if sets == 0 {
+		return 0, 0
+	}
+	first = int(maphash.Comparable(c.seed, key)%uint64(sets)) * c.ways
+	return first, first + c.ways
 }

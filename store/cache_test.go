@@ -5,7 +5,16 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"ayb/catalog"
 )
+
+// A test's keys are about the id of their tens.
+func newTestCache(size int, ttl time.Duration, now func() time.Time) *cache[int, string] {
+	return newCache(size, ttl, now, func(key int, _ string) subjects { return subjects{{1}, tens(key)} })
+}
+
+func tens(key int) catalog.ID { return catalog.ID{2, byte(key / 10)} }
 
 func TestCache(t *testing.T) {
 	clock := time.Unix(1_000_000, 0)
@@ -21,7 +30,7 @@ func TestCache(t *testing.T) {
 
 	t.Run("it_never_holds_more_than_its_size", func(t *testing.T) {
 		for _, size := range []int{0, 1, 3, 8, 9, 100} {
-			c := newCache[int, string](size, 0, now)
+			c := newTestCache(size, 0, now)
 			for i := range 1000 {
 				c.put(c.ticket(), i, "x")
 			}
@@ -35,7 +44,7 @@ func TestCache(t *testing.T) {
 	})
 
 	t.Run("what_is_read_outlives_what_is_not", func(t *testing.T) {
-		c := newCache[int, string](ways, 0, now)
+		c := newTestCache(ways, 0, now)
 		for i := range 1000 {
 			c.put(c.ticket(), i, "x")
 			if _, ok := c.get(0); !ok {
@@ -45,7 +54,7 @@ func TestCache(t *testing.T) {
 	})
 
 	t.Run("an_entry_ages_from_the_ticket", func(t *testing.T) {
-		c := newCache[int, string](10, 5*time.Second, now)
+		c := newTestCache(10, 5*time.Second, now)
 		ticket := c.ticket()
 		clock = clock.Add(4 * time.Second) // the look-up takes its time
 		c.put(ticket, 1, "x")
@@ -59,9 +68,12 @@ func TestCache(t *testing.T) {
 	})
 
 	t.Run("a_ticket_from_before_a_drop_is_void", func(t *testing.T) {
-		c := newCache[int, string](10, 0, now)
+		c := newTestCache(10, 0, now)
 		ticket := c.ticket()
-		c.drop(func(int, string) bool { return false })
+		c.drop(tens(20))
+		c.put(ticket, 1, "old")
+		ticket = c.ticket()
+		c.dropKey(2)
 		c.put(ticket, 1, "old")
 		if v, ok := c.get(1); ok {
 			t.Errorf("it holds %q", v)
@@ -72,19 +84,22 @@ func TestCache(t *testing.T) {
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
-		c, model := newCache[int, string](64, 0, now), map[int]string{}
+		c, model := newTestCache(64, 0, now), map[int]string{}
 		for i := range 20_000 {
 			switch key := random.IntN(100); random.IntN(8) {
 			case 0:
 				model[key] = fmt.Sprint(i)
 				c.put(c.ticket(), key, model[key])
 			case 1:
-				c.drop(func(k int, _ string) bool { return k%7 == key%7 })
+				c.drop(tens(key))
 				for k := range model {
-					if k%7 == key%7 {
+					if k/10 == key/10 {
 						delete(model, k)
 					}
 				}
+			case 2:
+				c.dropKey(key)
+				delete(model, key)
 			default:
 				if v, ok := c.get(key); ok && v != model[key] {
 					t.Fatalf("key %d is %q, want %q", key, v, model[key])

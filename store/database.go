@@ -96,7 +96,7 @@ func (s *Store) Database(ctx context.Context, owner catalog.ID, slug catalog.Slu
 // to date. Ask it when a version or an owner turns out to be of yesterday.
 // Errors: NotFound.
 func (s *Store) DatabaseByID(ctx context.Context, id catalog.ID) (catalog.Database, error) {
-	s.forgetDatabase(id)
+	s.databases.drop(id)
 	ticket := s.databases.ticket()
 	row, err := s.liveDatabase(ctx, "d.id = ?", id)
 	if err != nil {
@@ -213,7 +213,7 @@ func (s *Store) DeleteDatabase(ctx context.Context, id catalog.ID, at time.Time)
 }
 
 func (s *Store) updateDatabase(ctx context.Context, id catalog.ID, set string, args ...any) error {
-	defer s.forgetDatabase(id)
+	defer s.databases.drop(id)
 	own := answers{noRow: databaseMissing, duplicate: databaseTaken}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
 		return changed(tx.NewUpdate().Model((*databaseRow)(nil)).Set(set, args...).
@@ -272,7 +272,7 @@ func (s *Store) UndeleteDatabase(ctx context.Context, owner catalog.ID, slug cat
 	if err != nil {
 		return catalog.Database{}, err
 	}
-	s.forgetDatabase(row.ID)
+	s.databases.drop(row.ID)
 	row.DeletedAt = 0
 	return row.database(), nil
 }
@@ -311,9 +311,10 @@ func (s *Store) PurgeDatabase(ctx context.Context, id catalog.ID) error {
 	})
 }
 
-// forgetDatabase drops everything cached that a change of a database may concern.
+// forgetDatabase drops everything cached that a move or a purge may concern.
+// Other changes of a database concern its own row alone.
 func (s *Store) forgetDatabase(id catalog.ID) {
-	s.databases.drop(func(_ databaseKey, d catalog.Database) bool { return d.ID == id })
-	s.permissions.drop(func(key grantKey, _ catalog.Access) bool { return key.database == id })
-	s.tokens.drop(func(_ string, t storedToken) bool { return t.Scope.Database == id })
+	s.databases.drop(id)
+	s.permissions.drop(id)
+	s.tokens.drop(id)
 }

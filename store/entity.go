@@ -228,11 +228,11 @@ func (s *Store) PurgeEntity(ctx context.Context, id catalog.ID) error {
 
 // forgetEntity drops everything cached that a change of an entity may concern.
 func (s *Store) forgetEntity(id catalog.ID) {
-	s.entities.drop(func(_ catalog.Slug, e catalog.Entity) bool { return e.ID == id })
-	s.entityIDs.drop(func(key catalog.ID, _ catalog.Entity) bool { return key == id })
-	s.databases.drop(func(key databaseKey, _ catalog.Database) bool { return key.owner == id })
-	s.permissions.drop(func(key grantKey, _ catalog.Access) bool { return key.entity == id })
-	s.tokens.drop(func(_ string, t storedToken) bool { return t.Entity == id })
+	s.entities.drop(id)
+	s.entityIDs.drop(id)
+	s.databases.drop(id)
+	s.permissions.drop(id)
+	s.tokens.drop(id)
 }
 
 // requireLiveEntity fails with entityMissing unless the entity lives.

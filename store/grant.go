@@ -66,8 +66,7 @@ func (s *Store) Grant(ctx context.Context, database, entity catalog.ID) (catalog
 // that is changed keeps its place in the order and its time. Errors: NotFound if
 // the database or the entity is unknown.
 func (s *Store) SetGrant(ctx context.Context, database, entity catalog.ID, access catalog.Access) error {
-	key := grantKey{database, entity}
-	defer s.permissions.drop(func(k grantKey, _ catalog.Access) bool { return k == key })
+	defer s.permissions.dropKey(grantKey{database, entity})
 	own := answers{badReference: {fault.NotFound, "The database or the entity does not exist"}}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
 		if access == catalog.NoAccess {

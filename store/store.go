@@ -132,11 +132,11 @@ func newStore(pool *sql.DB, d dialect, opt *Options) *Store {
 		db:          bun.NewDB(pool, d.bun),
 		now:         now,
 		writers:     make(chan struct{}, d.writers),
-		entities:    newCache[catalog.Slug, catalog.Entity](size, ttl, now),
-		entityIDs:   newCache[catalog.ID, catalog.Entity](size, ttl, now),
-		databases:   newCache[databaseKey, catalog.Database](size, ttl, now),
-		permissions: newCache[grantKey, catalog.Access](size, ttl, now),
-		tokens:      newCache[string, storedToken](size, ttl, now),
+		entities:    newCache(size, ttl, now, func(_ catalog.Slug, e catalog.Entity) subjects { return subjects{e.ID} }),
+		entityIDs:   newCache(size, ttl, now, func(id catalog.ID, _ catalog.Entity) subjects { return subjects{id} }),
+		databases:   newCache(size, ttl, now, func(_ databaseKey, d catalog.Database) subjects { return subjects{d.ID, d.Owner} }),
+		permissions: newCache(size, ttl, now, func(k grantKey, _ catalog.Access) subjects { return subjects{k.database, k.entity} }),
+		tokens:      newCache(size, ttl, now, func(_ string, t storedToken) subjects { return subjects{t.Entity, t.Scope.Database} }),
 	}
 }
 

@@ -118,7 +118,7 @@ func (s *Store) Tokens(ctx context.Context, entity catalog.ID, now time.Time, pa
 // with the revoked token, and others do so within their [Options.CacheTTL].
 // Errors: NotFound if the token is unknown, another entity's, or revoked already.
 func (s *Store) RevokeToken(ctx context.Context, entity catalog.ID, short string, at time.Time) error {
-	defer s.forgetToken(short)
+	defer s.tokens.dropKey(short)
 	return s.write(ctx, answers{noRow: tokenMissing}, func(ctx context.Context, tx bun.Tx) error {
 		return changed(tx.NewUpdate().Model((*tokenRow)(nil)).Set("revoked_at = ?", micros(at)).
 			Where("short = ?", short).Where("entity_id = ?", entity).Where("revoked_at IS NULL").Exec(ctx))
@@ -132,15 +132,11 @@ func (s *Store) TouchToken(ctx context.Context, short string, at time.Time) erro
 	if known, ok := s.tokens.get(short); ok && at.Sub(known.Used) < usedPrecision {
 		return nil
 	}
-	defer s.forgetToken(short)
+	defer s.tokens.dropKey(short)
 	return s.write(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewUpdate().Model((*tokenRow)(nil)).Set("used_at = ?", micros(at)).
 			Where("short = ?", short).
 			Where("used_at IS NULL OR used_at <= ?", micros(at.Add(-usedPrecision))).Exec(ctx)
 		return err
 	})
-}
-
-func (s *Store) forgetToken(short string) {
-	s.tokens.drop(func(key string, _ storedToken) bool { return key == short })
 }

@@ -86,8 +86,8 @@ func maintenanceTime(t *testing.T, s *suite) {
 	const slow = "length(hex(zeroblob(400000 + a)))"
 	rows := 0
 	for err := error(nil); err == nil; { // until reading them all takes too long
-		d.write("INSERT INTO t SELECT x FROM (" + endlessRows + " LIMIT 200)")
-		rows += 200
+		d.write(fmt.Sprintf("INSERT INTO t SELECT x FROM ("+endlessRows+" LIMIT %d)", rows+4))
+		rows += rows + 4
 		_, err = d.run(t.Context(), hosting.Read, "SELECT sum("+slow+") FROM t")
 	}
 	d.write("CREATE INDEX i ON t (" + slow + ")")
@@ -153,19 +153,19 @@ func cancelledBefore(t *testing.T, s *suite) {
 }
 
 func valueBytes(t *testing.T, s *suite) {
-	d := s.host(t, hosting.Limits{ValueBytes: 100_000}).database("CREATE TABLE t (a)")
-	big := strings.Repeat("x", 100_001)
+	d := s.host(t, hosting.Limits{ValueBytes: 20_000}).database("CREATE TABLE t (a)")
+	big := strings.Repeat("x", 20_001)
 	for _, sql := range []string{
-		"SELECT zeroblob(100001)", "SELECT randomblob(100001)", "SELECT printf('%200000d', 1)", "SELECT hex(zeroblob(60000))",
-		"SELECT group_concat(x, '----------') FROM (" + endlessRows + " LIMIT 100000)",
-		"INSERT INTO t VALUES (zeroblob(100001))",
-		"SELECT json_group_array(x) FROM (" + endlessRows + " LIMIT 100000)",
+		"SELECT zeroblob(20001)", "SELECT randomblob(20001)", "SELECT printf('%30000d', 1)", "SELECT hex(zeroblob(10001))",
+		"SELECT group_concat(x, '----------') FROM (" + endlessRows + " LIMIT 10000)",
+		"INSERT INTO t VALUES (zeroblob(20001))",
+		"SELECT json_group_array(x) FROM (" + endlessRows + " LIMIT 10000)",
 	} {
 		d.refuse(hosting.Write, sql, fault.TooLarge)
 	}
 	wantKind(t, "a large parameter", d.try(hosting.Write, "INSERT INTO t VALUES (?)", big), fault.TooLarge)
 	wantKind(t, "a large parameter", d.try(hosting.Read, "SELECT length(?)", big), fault.TooLarge)
-	d.expect("0|99999", "SELECT count(*), length(?) FROM t", big[2:])
+	d.expect("0|19999", "SELECT count(*), length(?) FROM t", big[2:])
 }
 
 func resultBytes(t *testing.T, s *suite) {
@@ -236,7 +236,7 @@ func ownerBytes(t *testing.T, s *suite) {
 }
 
 func tempBytes(t *testing.T, s *suite) {
-	const sort = "SELECT length(a) FROM (SELECT randomblob(1000) AS a FROM (" + endlessRows + " LIMIT 20000)) ORDER BY a LIMIT 1 OFFSET 19999"
+	const sort = "SELECT length(a) FROM (SELECT randomblob(1000) AS a FROM (" + endlessRows + " LIMIT 5000)) ORDER BY a LIMIT 1 OFFSET 4999"
 	d := s.host(t, hosting.Limits{TempBytes: 1 << 20}).database("CREATE TABLE t (a)")
 	d.refuse(hosting.Read, sort, fault.TooLarge)
 	d.refuse(hosting.Write, "INSERT INTO t "+sort, fault.TooLarge)
@@ -249,8 +249,9 @@ func tempBytes(t *testing.T, s *suite) {
 }
 
 func connectionMemory(t *testing.T, s *suite) {
-	d := s.host(t, hosting.Limits{ConnectionMemory: 24 << 20}).database("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
-	blobs := strings.Repeat("randomblob(1000000), ", 99) + "randomblob(1000000)"
+	d := s.host(t, hosting.Limits{ConnectionMemory: 12 << 20}).database("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+	const blob = "CAST(zeroblob(1000000) AS TEXT)"
+	blobs := strings.Repeat(blob+", ", 49) + blob
 	for _, sql := range []string{
 		"SELECT " + blobs,
 		"SELECT length(max(" + blobs + "))",

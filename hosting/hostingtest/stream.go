@@ -124,7 +124,7 @@ func slowSink(t *testing.T, s *suite) {
 			time.Sleep(2 * bound)
 		}
 		return nil
-	}), hosting.Read, endlessRows+" LIMIT 20000")
+	}), hosting.Read, endlessRows+" LIMIT 2000")
 	if err != nil {
 		t.Errorf("one long pause: %v", err)
 	}

@@ -180,7 +180,7 @@ func TestOverrides_random(t *testing.T) {
 	}
 	builtin := prepared(t, openConn(t), overriddenCalls)
 	override := prepared(t, overridden(t), overriddenCalls)
-	for range 5_000 {
+	for range 2_000 {
 		alphabet := alphabets[rnd.Intn(len(alphabets))]
 		x, y, z := text(alphabet, 300), text(alphabet, 90), text(alphabet, 20)
 		if at := rnd.Intn(len(x)); rnd.Intn(2) == 0 {
@@ -242,7 +242,7 @@ func TestOverrides_take_linear_time(t *testing.T) {
 		if err := stmt.Err(); err != nil {
 			t.Errorf("%s: %v", call.sql, err)
 		}
-		if took := time.Since(start); took > 3*time.Second {
+		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("%s takes %v", call.sql, took)
 		}
 	}

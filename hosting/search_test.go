@@ -11,7 +11,7 @@ func TestSearcher_finds_what_bytes_Index_finds(t *testing.T) {
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewSource(seed))
-	for range 50_000 {
+	for range 20_000 {
 		letters := 1 + rnd.Intn(3)
 		unit := make([]byte, 1+rnd.Intn(40))
 		for i := range unit {

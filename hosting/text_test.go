@@ -126,7 +126,7 @@ func TestStatementEnd_random(t *testing.T) {
 	rnd := rand.New(rand.NewSource(seed))
 	c := fuzzConn(t)
 	sources := statements()
-	for range 20_000 {
+	for range 3_000 {
 		var b strings.Builder
 		for range 1 + rnd.Intn(4) {
 			tokens := strings.SplitAfter(sources[rnd.Intn(len(sources))], " ")

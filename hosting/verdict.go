@@ -23,29 +23,30 @@ func functionVerdict(name string) verdict {
 		"cos", "cosh", "count", "cume_dist", "current_date", "current_time", "current_timestamp",
 		"date", "datetime", "degrees", "dense_rank", "exp", "first_value", "floor", "format",
 		"fts5_get_locale", "fts5_insttoken", "fts5_locale", "glob", "group_concat", "hex",
-		"ieee754", "ieee754_exponent", "ieee754_from_blob", "ieee754_from_int", "ieee754_inc",
-		"ieee754_mantissa", "ieee754_to_blob", "ieee754_to_int", "if", "ifnull", "iif", "instr",
-		"json", "json_array", "json_array_insert", "json_array_length", "json_error_position",
-		"json_extract", "json_group_array", "json_group_object", "json_insert", "json_object",
-		"json_quote", "json_remove", "json_replace", "json_set", "json_type", "json_valid", "jsonb",
-		"jsonb_array", "jsonb_array_insert", "jsonb_extract", "jsonb_group_array",
-		"jsonb_group_object", "jsonb_insert", "jsonb_object", "jsonb_remove", "jsonb_replace",
-		"jsonb_set", "julianday", "lag", "last_insert_rowid", "last_value", "lead", "length",
-		"like", "likelihood", "likely", "ln", "log", "log10", "log2", "lower", "ltrim", "match",
-		"max", "min", "mod", "nth_value", "ntile", "nullif", "octet_length", "percent_rank", "pi",
-		"pow", "power", "printf", "quote", "radians", "random", "randomblob", "rank", "replace",
-		"round", "row_number", "rtreedepth", "rtreenode", "rtrim", "sign", "sin", "sinh", "soundex",
-		"sqlite_version", "sqrt", "strftime", "string_agg", "substr", "substring", "subtype", "sum",
-		"tan", "tanh", "time", "timediff", "total", "total_changes", "trim", "trunc", "typeof",
-		"unhex", "unicode", "unistr", "unistr_quote", "unixepoch", "unlikely", "upper", "zeroblob":
+		"highlight", "ieee754", "ieee754_exponent", "ieee754_from_blob", "ieee754_from_int",
+		"ieee754_inc", "ieee754_mantissa", "ieee754_to_blob", "ieee754_to_int", "if", "ifnull",
+		"iif", "instr", "json", "json_array", "json_array_insert", "json_array_length",
+		"json_error_position", "json_extract", "json_group_array", "json_group_object",
+		"json_insert", "json_object", "json_quote", "json_remove", "json_replace", "json_set",
+		"json_type", "json_valid", "jsonb", "jsonb_array", "jsonb_array_insert", "jsonb_extract",
+		"jsonb_group_array", "jsonb_group_object", "jsonb_insert", "jsonb_object", "jsonb_remove",
+		"jsonb_replace", "jsonb_set", "julianday", "lag", "last_insert_rowid", "last_value", "lead",
+		"length", "like", "likelihood", "likely", "ln", "log", "log10", "log2", "lower", "ltrim",
+		"match", "max", "min", "mod", "nth_value", "ntile", "nullif", "octet_length",
+		"percent_rank", "pi", "pow", "power", "printf", "quote", "radians", "random", "randomblob",
+		"rank", "replace", "round", "row_number", "rtreedepth", "rtreenode", "rtrim", "sign", "sin",
+		"sinh", "snippet", "soundex", "sqlite_version", "sqrt", "strftime", "string_agg", "substr",
+		"substring", "subtype", "sum", "tan", "tanh", "time", "timediff", "total", "total_changes",
+		"trim", "trunc", "typeof", "unhex", "unicode", "unistr", "unistr_quote", "unixepoch",
+		"unlikely", "upper", "zeroblob":
 		return functionAllowed
 	case "sqlite_add_constraint", "sqlite_drop_column", "sqlite_drop_constraint", "sqlite_fail",
 		"sqlite_find_constraint", "sqlite_rename_column", "sqlite_rename_quotefix",
 		"sqlite_rename_table", "sqlite_rename_test":
 		return functionAllowed // to ALTER TABLE, for SQLite keeps users from calling them
 	case "decimal", "decimal_add", "decimal_cmp", "decimal_exp", "decimal_mul", "decimal_pow2",
-		"decimal_sub", "decimal_sum", "highlight", "json_patch", "json_pretty", "jsonb_patch",
-		"regexp", "regexpi", "rtreecheck", "snippet":
+		"decimal_sub", "decimal_sum", "json_patch", "json_pretty", "jsonb_patch", "regexp", "regexpi",
+		"rtreecheck":
 		return functionKillable
 	case "fts5", "fts5_source_id", "sqlite_compileoption_get", "sqlite_compileoption_used",
 		"sqlite_log", "sqlite_source_id":

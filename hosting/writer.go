@@ -173,18 +173,20 @@ func (q *writerQueue) close() {
 
 // write runs a text on the writer, whole or not at all, and then hands over the
 // rows it answered.
-func (db *database) write(ctx context.Context, job Job, text string, lead bool, sink Sink) (sum catalog.Summary, err error) {
+func (db *database) write(ctx context.Context, job Job, text string, lead bool, sink Sink) (catalog.Summary, error) {
 	if sink == nil {
 		sink = discard{}
 	}
 	kept := rowBuffer{owner: db.owner, limit: db.r.limits.ResultBytes}
 	defer kept.close()
+	var sum catalog.Summary
+	var failed error // belongs to the turn until it is done
 	t, err := db.writer.push(func() {
 		var c *conn
-		if c, err = db.writer.connection(); err != nil {
+		if c, failed = db.writer.connection(); failed != nil {
 			return
 		}
-		err = c.write(ctx, &job, text, lead, &kept, &sum)
+		failed = c.write(ctx, &job, text, lead, &kept, &sum)
 		db.r.countInterrupt(c)
 		if c.finish(); !c.reusable() {
 			db.writer.drop()
@@ -196,8 +198,8 @@ func (db *database) write(ctx context.Context, job Job, text string, lead bool, 
 	if err := db.writer.await(ctx, t, t.done); err != nil {
 		return catalog.Summary{}, err
 	}
-	if err != nil {
-		return catalog.Summary{}, err
+	if failed != nil {
+		return catalog.Summary{}, failed
 	}
 	sum.Wrote, sum.Rows = true, kept.rows
 	return sum, kept.replay(sink)

@@ -17,6 +17,7 @@ func boundsChecks() []check {
 		{"a_read_ends_at_its_bound_on_time", readTime},
 		{"a_write_ends_at_its_bound_on_time_and_leaves_nothing", writeTime},
 		{"maintenance_has_a_bound_of_its_own", maintenanceTime},
+		{"a_query_without_loops_ends_in_time", straightLine},
 		{"a_caller_may_cancel_a_read", cancelRead},
 		{"a_caller_may_cancel_a_write_and_nothing_is_left", cancelWrite},
 		{"a_call_cancelled_before_it_starts_does_nothing", cancelledBefore},
@@ -83,20 +84,43 @@ func writeTime(t *testing.T, s *suite) {
 func maintenanceTime(t *testing.T, s *suite) {
 	const bound = 100 * time.Millisecond
 	d := s.host(t, hosting.Limits{QueryTime: bound, MaintenanceTime: patience}).database("CREATE TABLE t (a)")
-	const slow = "length(hex(zeroblob(400000 + a)))"
+	const slow = "length(hex(zeroblob(20000 + a)))"
 	rows := 0
 	for err := error(nil); err == nil; { // until reading them all takes too long
-		d.write(fmt.Sprintf("INSERT INTO t SELECT x FROM ("+endlessRows+" LIMIT %d)", rows+4))
-		rows += rows + 4
+		d.write(fmt.Sprintf("INSERT INTO t SELECT x FROM ("+endlessRows+" LIMIT %d)", rows+20))
+		rows += rows + 20
 		_, err = d.run(t.Context(), hosting.Read, "SELECT sum("+slow+") FROM t")
 	}
 	d.write("CREATE INDEX i ON t (" + slow + ")")
 	d.write("REINDEX")
 	d.expect(fmt.Sprint(rows), "SELECT count(*) FROM t INDEXED BY i WHERE "+slow+" > 0")
 
-	d = s.host(t, hosting.Limits{MaintenanceTime: bound}).database("CREATE TABLE t (a); INSERT INTO t SELECT x FROM (" + endlessRows + " LIMIT 3000)")
+	d = s.host(t, hosting.Limits{MaintenanceTime: bound}).database("CREATE TABLE t (a)")
+	d.write(fmt.Sprintf("INSERT INTO t SELECT x FROM ("+endlessRows+" LIMIT %d)", 8*rows))
 	timed(t, "a slow index", bound, func() error { return d.try(hosting.Write, "CREATE INDEX i ON t ("+slow+")") })
 	d.expect("0", "SELECT count(*) FROM sqlite_schema WHERE type = 'index'")
+}
+
+// straightLine runs a long expression over one row: SQLite polls on its way
+// round a loop only, and each term takes milliseconds.
+func straightLine(t *testing.T, s *suite) {
+	const bound = 100 * time.Millisecond
+	d := s.host(t, hosting.Limits{QueryTime: bound}).database("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+	sql := "SELECT " + anyOf(1000, "length(hex(zeroblob(500000 + a))) = 1") + " FROM t"
+	start := time.Now()
+	err := d.try(hosting.Read, sql)
+	if took := time.Since(start); took > bound+overdue {
+		t.Errorf("ended after %v, the bound is %v", took, bound)
+	}
+	wantKind(t, "a long expression", err, fault.TimedOut, fault.TooLarge, fault.Denied)
+}
+
+// anyOf joins n terms by OR in a tree of little depth.
+func anyOf(n int, term string) string {
+	if n == 1 {
+		return term
+	}
+	return "(" + anyOf(n/2, term) + " OR " + anyOf(n-n/2, term) + ")"
 }
 
 func cancelRead(t *testing.T, s *suite) {

@@ -205,11 +205,11 @@ var databaseTests = []test{
 		must(t, err)
 		same(t, access, catalog.NoAccess)
 
-		same2 := f.newID() // a new version of the same owner
-		must(t, f.MoveDatabase(ctx, d.ID, version, to.ID, same2))
+		restored := f.newID() // a new version of the same owner
+		must(t, f.MoveDatabase(ctx, d.ID, version, to.ID, restored))
 		got, err = f.Database(ctx, to.ID, "gift")
 		must(t, err)
-		same(t, got.Version, same2)
+		same(t, got.Version, restored)
 	}},
 	{"a_move_onto_a_taken_name_is_refused", func(t *testing.T, f *fixture) {
 		ctx := context.Background()

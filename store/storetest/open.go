@@ -37,7 +37,7 @@ var openTests = []test{
 					return
 				}
 				defer s.Close()
-				if err := s.CreateEntity(ctx, catalog.Entity{ID: catalog.ID(f.newID()), Slug: "same"}); err != nil && fault.KindOf(err) != fault.Exists {
+				if err := s.CreateEntity(ctx, catalog.Entity{ID: f.newID(), Slug: "same"}); err != nil && fault.KindOf(err) != fault.Exists {
 					t.Errorf("create: %v", err)
 				}
 			})

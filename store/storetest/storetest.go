@@ -98,8 +98,7 @@ func (f *fixture) open(t *testing.T, opt *store.Options) *store.Store {
 	return s
 }
 
-// newEntity stores an entity. Like the other makers it takes its test's name out
-// of the way of others: name is unique if the caller's literal is.
+// newEntity stores an entity. Tests of one group choose different names.
 func (f *fixture) newEntity(t *testing.T, name string) catalog.Entity {
 	t.Helper()
 	e := catalog.Entity{ID: f.newID(), Slug: catalog.Slug(name), Created: f.stored(f.clock.Now())}

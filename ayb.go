@@ -95,7 +95,8 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		return nil, err
 	}
 	if err := e.sweepTransfers(ctx); err != nil {
-		return nil, err
+		// They take room and do no other harm: the metadata says what is current.
+		e.log.Warn("files that a transfer left behind are removed later", "error", err)
 	}
 	e.journal = newJournal(e.store, e.ids, e.cfg)
 	e.start()
@@ -110,9 +111,13 @@ func openRunner(cfg Config) (hosting.Runner, error) {
 	if cfg.Runner != nil {
 		return cfg.Runner, nil
 	}
-	return hosting.NewInProcess(hosting.Config{
+	runner, err := hosting.NewInProcess(hosting.Config{
 		Dir: cfg.owners(), Limits: cfg.Limits.Limits, Now: cfg.Now, Random: cfg.Random, Logger: cfg.Logger,
 	})
+	if err != nil {
+		return nil, err // and no Runner that is a nil pointer
+	}
+	return runner, nil
 }
 
 // start starts what runs beside the calls: the writer of the audit trail, and

@@ -50,6 +50,11 @@ func TestOpen_frees_the_directory_if_it_fails(t *testing.T) {
 	if _, err := ayb.Open(ctx, ayb.Config{DataPath: dir, MetadataURL: "sqlite:///dev/null/x"}); err == nil {
 		t.Fatal("opened a file below /dev/null")
 	}
+	must(t, os.WriteFile(filepath.Join(dir, "owners"), nil, 0o600))
+	if _, err := ayb.Open(ctx, ayb.Config{DataPath: dir}); !errors.Is(err, ayb.ErrUnavailable) {
+		t.Fatalf("with a file in place of the directory: %v", err)
+	}
+	must(t, os.Remove(filepath.Join(dir, "owners")))
 	aybtest.New(t, &ayb.Config{DataPath: dir})
 }
 

@@ -164,10 +164,14 @@ func (c *call) follow(ctx context.Context, missing error) error {
 	return c.allowQuery(ctx)
 }
 
-// ran notes how a query ended.
+// ran notes how a query ended. What the Runner refuses counts as refused: a write
+// by someone who may only read, and SQL that nobody may run.
 func (c *call) ran(sum Summary, err error) {
-	if c.class == hosting.Read && errors.Is(err, fault.ReadOnly) {
+	switch {
+	case errors.Is(err, fault.ReadOnly):
 		c.action, c.refused = auth.Write, true
+	case errors.Is(err, fault.Denied):
+		c.refused = true
 	}
 	if told := c.e.cfg.Observer.Query; told != nil {
 		told(QueryEvent{Principal: c.caller, Database: c.database, Summary: sum, Err: err})

@@ -46,6 +46,16 @@ func TestEngine_Query(t *testing.T) {
 			t.Errorf("recorded: %+v", log.Items)
 		}
 	})
+	t.Run("SQL that nobody may run is refused, and recorded", func(t *testing.T) {
+		if _, err := f.Query(ctx, alice, "alice/db", "ATTACH '/etc/passwd' AS x"); !errors.Is(err, ayb.ErrDenied) {
+			t.Errorf("%v", err)
+		}
+		log, err := f.AuditLog(ctx, ayb.System, ayb.AuditFilter{Entity: alice.Entity, Action: "query"}, ayb.Page{})
+		must(t, err)
+		if len(log.Items) != 1 || log.Items[0].Outcome != "denied" {
+			t.Errorf("recorded: %+v", log.Items)
+		}
+	})
 	t.Run("SQLite's own words reach the user", func(t *testing.T) {
 		_, err := f.Query(ctx, bob, "alice/db", "SELECT * FROM nope")
 		if !errors.Is(err, ayb.ErrInvalid) || fault.Message(err) != "no such table: nope" {
@@ -156,7 +166,6 @@ func TestEngine_Query_bounds(t *testing.T) {
 	cfg := ayb.Config{}
 	cfg.Limits.ResultBytes = 100_000
 	cfg.Limits.DatabaseBytes = 1 << 20
-	cfg.Limits.QueryTime = 300 * time.Millisecond
 	f := aybtest.New(t, &cfg)
 	alice := f.MustEntity("alice")
 	f.MustDatabase("alice/db", "CREATE TABLE t (a)")
@@ -192,6 +201,11 @@ func TestEngine_Query_bounds(t *testing.T) {
 		f.MustQuery(alice, "alice/db", "INSERT INTO t VALUES (1)")
 	})
 	t.Run("a query that overstays is ended", func(t *testing.T) {
+		cfg := ayb.Config{}
+		cfg.Limits.QueryTime = 300 * time.Millisecond
+		f := aybtest.New(t, &cfg)
+		alice := f.MustEntity("alice")
+		f.MustDatabase("alice/db")
 		_, err := f.Query(ctx, alice, "alice/db", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
 		if !errors.Is(err, ayb.ErrTimedOut) {
 			t.Errorf("%v", err)

@@ -65,11 +65,14 @@ type transfer struct {
 // while nothing runs on the old one, then the metadata changes in one step.
 func (e *Engine) transfer(ctx context.Context, db Database, owner ID) error {
 	t := transfer{From: fileOf(db), To: hosting.DB{Owner: owner, Database: db.ID, Version: e.ids.next()}}
-	resume, err := e.release(ctx, t.From)
-	if err != nil {
-		return err
+	// Both are released, so that the Runner measures both owners anew.
+	for _, version := range []hosting.DB{t.From, t.To} {
+		resume, err := e.release(ctx, version)
+		if err != nil {
+			return err
+		}
+		defer resume()
 	}
-	defer resume()
 	// A note that an earlier transfer has left behind is settled first.
 	if err := e.settle(ctx, db.ID); err != nil {
 		return err
@@ -77,7 +80,7 @@ func (e *Engine) transfer(ctx context.Context, db Database, owner ID) error {
 	if err := e.note(t); err != nil {
 		return unmovable(err)
 	}
-	err = unmovable(e.copyVersion(t, db.Written))
+	err := unmovable(e.copyVersion(t, db.Written))
 	if err == nil {
 		err = e.store.MoveDatabase(ctx, db.ID, t.From.Version, t.To.Owner, t.To.Version)
 	}
@@ -223,12 +226,14 @@ func (e *Engine) removeVersion(version hosting.DB) error {
 	return nil
 }
 
-// sweepTransfers settles what earlier transfers have left behind.
+// sweepTransfers settles what earlier transfers have left behind. What can't be
+// settled does not keep the rest; its errors are joined.
 func (e *Engine) sweepTransfers(ctx context.Context) error {
 	files, err := os.ReadDir(e.notes())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return unmovable(err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
+	errs := []error{unmovable(err)}
 	for _, file := range files {
 		id, err := catalog.ParseID(file.Name())
 		if err != nil {
@@ -238,11 +243,8 @@ func (e *Engine) sweepTransfers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = e.settle(ctx, id)
+		errs = append(errs, e.settle(ctx, id))
 		unlock()
-		if err != nil {
-			return err
-		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -106,6 +106,21 @@ func TestEngine_TransferDatabase(t *testing.T) {
 	})
 }
 
+func TestEngine_TransferDatabase_counts_towards_the_new_owners_quota(t *testing.T) {
+	cfg := ayb.Config{}
+	cfg.Limits.EntityBytes = 3 << 20
+	f := aybtest.New(t, &cfg)
+	alice, bob := f.MustEntity("alice"), f.MustEntity("bob")
+	const megabyte = "INSERT INTO t VALUES (randomblob(900000))"
+	f.MustDatabase("alice/db", "CREATE TABLE t (a)", megabyte, megabyte)
+	f.MustDatabase("bob/own", "CREATE TABLE t (a)", megabyte)
+	must(t, f.TransferDatabase(ctx, alice, "alice/db", "bob"))
+	if _, err := f.Query(ctx, bob, "bob/own", megabyte); !errors.Is(err, ayb.ErrTooLarge) {
+		t.Errorf("the new owner writes beyond it: %v", err)
+	}
+	f.MustDatabase("alice/next", "CREATE TABLE t (a)", megabyte, megabyte) // the old owner has room again
+}
+
 // TestEngine_TransferDatabase_under_load moves a database back and forth while
 // others write and read it: no write that was acknowledged is lost, none goes to
 // a version that has gone, and nobody sees it empty.

@@ -3,9 +3,9 @@ package hosting
 import (
 	"context"
 	"net/url"
-	"reflect"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -19,6 +19,7 @@ import (
 // is met by already in place. It is used by one goroutine at a time.
 type conn struct {
 	db    *database
+	jail  *jail
 	c     *sqlite3.Conn
 	intr  interrupt
 	guard guard
@@ -30,10 +31,12 @@ type conn struct {
 
 	memory int64 // bytes last accounted
 	pages  int64 // PRAGMA max_page_count last set; 0: never
-	logged int   // pages in the log after the last commit
-	grown  bool  // there was a commit since the size was last taken
-	empty  bool  // of a database without a file: sees none of it when it is made
-	broken bool  // a panic passed through; only closing is safe
+
+	grown   bool        // there was a commit since the size was last taken
+	reads   bool        // it is not for writing, nor a session's
+	empty   bool        // of a database without a file: sees none of it when it is made
+	broken  bool        // a panic passed through; only closing is safe
+	working atomic.Bool // it is running somebody's text
 }
 
 // access says how a connection is opened.
@@ -58,17 +61,18 @@ const (
 // open makes a connection. The order matters: what the host sets up comes before
 // the guard is in place.
 func (db *database) open(how access) (_ *conn, err error) {
-	c := &conn{db: db, statements: map[string]*statement{}, host: map[string]*sqlite3.Stmt{}}
+	c := &conn{db: db, jail: newJail(db), statements: map[string]*statement{}, host: map[string]*sqlite3.Stmt{}}
 	defer func() {
 		if err != nil {
 			c.close()
 		}
 	}()
 	defer c.recovered(&err)
+	c.reads = how == toRead || how == toCopy
 	c.intr.Context, c.intr.closing = context.Background(), &db.r.closing
 	c.empty = !db.exists()
 	ctx := sqlite3.WithMaxMemory(context.Background(), db.r.limits.ConnectionMemory)
-	if c.c, err = sqlite3.OpenContext(ctx, db.uri(how, c.empty)); err != nil {
+	if c.c, err = sqlite3.OpenContext(ctx, c.uri(how)); err != nil {
 		return nil, c.fault(err)
 	}
 	c.c.SetInterrupt(&c.intr)
@@ -76,19 +80,27 @@ func (db *database) open(how access) (_ *conn, err error) {
 		return nil, c.fault(err)
 	}
 	c.account()
+	db.r.stats.connections.Add(1)
+	db.mu.Lock()
+	db.conns[c] = struct{}{}
+	db.mu.Unlock()
 	return c, nil
 }
 
 // uri names the file for SQLite: the database's own, or nowhere if it has none.
-func (db *database) uri(how access, empty bool) string {
-	query := url.Values{"vfs": {db.vfs}, "mode": {"ro"}}
+func (c *conn) uri(how access) string {
+	query := url.Values{"vfs": {c.jail.name}, "mode": {"ro"}}
 	switch {
-	case empty:
+	case c.empty:
 		query.Set("mode", "memory")
 	case how == toWrite || how == toSession:
 		query.Set("mode", "rw")
 	}
-	u := url.URL{Scheme: "file", Path: db.path, RawQuery: query.Encode()}
+	return fileURI(c.db.path, query)
+}
+
+func fileURI(path string, query url.Values) string {
+	u := url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}
 	return u.String()
 }
 
@@ -154,7 +166,7 @@ func (c *conn) watch(how access) {
 		return
 	}
 	c.c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
-		c.logged = pages
+		c.db.logged.Store(int64(pages))
 		c.grown = true
 		c.db.commits.Add(1)
 		c.db.r.stats.commits.Add(1)
@@ -197,58 +209,66 @@ func (c *conn) rollback() {
 	}
 }
 
-// memoryField leads to the size of a connection's memory, which the driver does
-// not export: Conn.wrp.Memory.Buf.
-var memoryField = func() []int {
-	wrp, _ := reflect.TypeFor[sqlite3.Conn]().FieldByName("wrp")
-	buf, _ := wrp.Type.Elem().FieldByName("Buf")
-	if buf.Type == nil || buf.Type.Kind() != reflect.Slice {
-		panic("hosting: this version of the driver keeps its memory elsewhere")
-	}
-	return append([]int{wrp.Index[0]}, buf.Index...)
-}()
-
 // account tells the Runner how much memory the connection holds now.
 func (c *conn) account() {
-	v := reflect.ValueOf(c.c).Elem()
-	for _, i := range memoryField {
-		if v = v.Field(i); v.Kind() == reflect.Pointer {
-			v = v.Elem()
-		}
-	}
-	now := int64(v.Len()) + connOverhead
+	now := driverMemory(c.c) + connOverhead
 	c.db.r.stats.memory.Add(now - c.memory)
 	c.memory = now
 }
 
 // reusable reports whether the connection may serve another request.
 func (c *conn) reusable() bool {
-	return !c.broken && !c.empty && c.memory <= connRetained
+	return !c.broken && !c.empty && c.memory <= connRetained && c.intr.killed.Load() == nil
 }
 
-// close frees the connection. After a panic even closing a statement may panic.
+// close frees the connection. One that a panic went through is not asked to
+// close itself, for that may panic again and leave its memory, its descriptors
+// and its locks behind: they are taken from it, as if its process had died.
 func (c *conn) close() {
+	defer c.jail.close()
+	c.leave()
 	if c.c == nil {
 		return
 	}
-	c.intr.disarm()
-	c.intr.killed.Store(nil)
-	c.guard.mode = hostMode
-	for _, stmt := range slices.Collect(c.c.Stmts()) {
-		quietly(func() { stmt.Close() })
+	if !c.broken {
+		c.closeDriver()
 	}
-	quietly(func() {
-		if err := c.c.Close(); err != nil {
-			c.db.r.logger.Error("a connection could not be closed", "database", c.db.id.Database, "err", err)
+	if c.broken {
+		if err := freeDriver(c.c); err != nil {
+			c.db.r.logger.Error("a connection could not be freed", "database", c.db.id.Database, "err", err)
 		}
-	})
+	}
 	c.db.r.stats.memory.Add(-c.memory)
 	c.c, c.memory = nil, 0
 }
 
-func quietly(f func()) {
-	defer func() { _ = recover() }()
-	f()
+// leave takes the connection off the list of the open ones.
+func (c *conn) leave() {
+	c.db.mu.Lock()
+	defer c.db.mu.Unlock()
+	if _, open := c.db.conns[c]; open {
+		delete(c.db.conns, c)
+		c.db.r.stats.connections.Add(-1)
+	}
+}
+
+// closeDriver closes the connection in the ordinary way, or finds it broken.
+func (c *conn) closeDriver() {
+	var err error
+	defer func() {
+		if err != nil {
+			c.broken = true
+			c.db.r.logger.Error("a connection could not be closed", "database", c.db.id.Database, "err", err)
+		}
+	}()
+	defer c.recovered(&err)
+	c.intr.disarm()
+	c.intr.killed.Store(nil)
+	c.guard.mode = hostMode
+	for _, stmt := range slices.Collect(c.c.Stmts()) {
+		stmt.Close()
+	}
+	err = c.c.Close()
 }
 
 // start arms the connection for one text of a tenant.
@@ -260,10 +280,13 @@ func (c *conn) start(ctx context.Context, m mode) {
 	}
 	c.intr.arm(ctx, "limits.query_time", limits.QueryTime, stream)
 	c.guard.mode, c.guard.refusal, c.guard.several = m, nil, false
+	c.jail.trouble = nil
+	c.working.Store(true)
 }
 
 // finish ends it.
 func (c *conn) finish() {
+	c.working.Store(false)
 	c.intr.disarm()
 	c.guard.mode = hostMode
 	if c.broken {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 
@@ -33,8 +34,7 @@ func (r *InProcess) Copy(ctx context.Context, id DB, method CopyMethod, w io.Wri
 	return generation, nil
 }
 
-// image makes a copy of the database and returns it, unlinked. One copy of a
-// database is made at a time.
+// image makes a copy of the database and returns it, unlinked.
 func (db *database) image(ctx context.Context, method CopyMethod) (_ *os.File, err error) {
 	dir, err := db.owner.tempDir()
 	if err == nil {
@@ -45,10 +45,6 @@ func (db *database) image(ctx context.Context, method CopyMethod) (_ *os.File, e
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, fileName)
-	if !db.copying.CompareAndSwap(nil, &path) {
-		return nil, fault.New(fault.Busy, "The database is being copied already; try again when that is done")
-	}
-	defer db.copying.Store(nil)
 	if err := db.host(ctx, func(c *conn) error { return c.copyTo(path, method) }); err != nil {
 		return nil, err
 	}
@@ -60,6 +56,7 @@ func (db *database) image(ctx context.Context, method CopyMethod) (_ *os.File, e
 }
 
 func (c *conn) copyTo(path string, method CopyMethod) error {
+	c.jail.copying = path
 	if method == CopyVacuum {
 		stmt, _, err := c.c.Prepare("VACUUM INTO ?")
 		if err != nil {
@@ -77,7 +74,7 @@ func (c *conn) copyTo(path string, method CopyMethod) error {
 		return err
 	}
 	defer c.rollback()
-	return c.c.Backup("main", "file:"+path+"?vfs="+c.db.vfs)
+	return c.c.Backup("main", fileURI(path, url.Values{"vfs": {c.jail.name}}))
 }
 
 // host runs f on a connection of the host's own, beside readers and writers.
@@ -86,11 +83,7 @@ func (db *database) host(ctx context.Context, f func(*conn) error) (err error) {
 	if err != nil {
 		return err
 	}
-	db.r.stats.connections.Add(1)
-	defer func() {
-		c.close()
-		db.r.stats.connections.Add(-1)
-	}()
+	defer c.close()
 	defer c.recovered(&err)
 	c.start(ctx, hostMode)
 	c.intr.allow("limits.maintenance_time", db.r.limits.MaintenanceTime)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
-	"github.com/ncruces/go-sqlite3/vfs"
 
 	"ayb/catalog"
 	"ayb/fault"
@@ -26,14 +25,12 @@ type database struct {
 	id    DB
 	owner *owner
 	path  string // of the file
-	vfs   string // name under which the driver knows its jail
 
 	size        atomic.Int64 // bytes, those still in the log included
 	commits     atomic.Uint64
+	logged      atomic.Int64 // pages in the log after the last commit
 	incarnation catalog.ID
-	found       atomic.Bool             // the file is there
-	trouble     atomic.Pointer[trouble] // the last of the file system
-	copying     atomic.Pointer[string]  // the file that the host is copying to
+	found       atomic.Bool // the file is there
 
 	// Guarded by r.mu.
 	refs     int
@@ -45,18 +42,18 @@ type database struct {
 	readers readerPool
 	writer  writerQueue
 
-	sessionsMu sync.Mutex
-	sessions   map[*session]struct{}
+	mu       sync.Mutex // guards what follows
+	conns    map[*conn]struct{}
+	sessions map[*session]struct{}
 }
 
-func newDatabase(r *InProcess, id DB, name string) *database {
+func newDatabase(r *InProcess, id DB) *database {
 	db := &database{
-		r: r, id: id, owner: r.owner(id.Owner), path: filepath.Join(VersionPath(r.dir, id), fileName), vfs: name,
-		incarnation: catalog.NewID(r.now(), r.random), sessions: map[*session]struct{}{},
+		r: r, id: id, owner: r.owner(id.Owner), path: filepath.Join(VersionPath(r.dir, id), fileName),
+		incarnation: catalog.NewID(r.now(), r.random), conns: map[*conn]struct{}{}, sessions: map[*session]struct{}{},
 	}
 	db.readers.db, db.writer.db = db, db
 	db.owner.open.Store(db, nil)
-	vfs.Register(name, jail{db: db, base: vfs.Find("")})
 	return db
 }
 
@@ -122,21 +119,10 @@ func (db *database) materialize() error {
 	return syncDir(filepath.Dir(place))
 }
 
-// trouble is a failure of the file system. SQLite passes on a number alone.
-type trouble struct {
-	err error
-	at  time.Time
-}
-
-// note remembers a failure of the file system. It takes a copy, so that only
-// failures cost an allocation.
-func (db *database) note(err error) { db.trouble.Store(&trouble{err, time.Now()}) }
-
 // close closes all connections of a database that nobody is in.
 func (db *database) close() {
 	db.readers.close()
 	db.writer.close() // last, so that it can empty the log
-	vfs.Unregister(db.vfs)
 	db.owner.open.Delete(db)
 }
 

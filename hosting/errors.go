@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -99,7 +100,7 @@ func (c *conn) fault(err error) error {
 		}
 		return made(fault.Busy, "The database is in use by another transaction; try again")
 	case sqlite3.IOERR, sqlite3.CANTOPEN, sqlite3.PROTOCOL:
-		if cause := c.trouble(); isDiskFull(cause) {
+		if cause := c.jail.trouble; isDiskFull(cause) {
 			return fault.Wrap(fault.Unavailable, cause, "The server's disk is full; nothing was written")
 		}
 		return fault.Wrap(fault.Unavailable, err, "The database's file can't be read or written; please tell whoever runs this server")
@@ -113,22 +114,13 @@ func (c *conn) fault(err error) error {
 
 // full tells which bound SQLITE_FULL stands for.
 func (c *conn) full(err error) error {
-	if cause := c.trouble(); cause != nil {
+	if cause := c.jail.trouble; cause != nil {
 		if f, ok := errors.AsType[*fault.Error](cause); ok {
 			return f
 		}
 		return fault.Wrap(fault.Unavailable, cause, "The server's disk is full; nothing was written")
 	}
 	return fault.Wrap(fault.TooLarge, err, "The database has reached its size limit; nothing was written. Delete rows and run VACUUM, or ask for more room")
-}
-
-// trouble returns what the file system said since the connection was armed, or
-// nil. Another connection may have been told so at the same time; then both are.
-func (c *conn) trouble() error {
-	if t := c.db.trouble.Load(); t != nil && !t.at.Before(c.intr.start) {
-		return t.err
-	}
-	return nil
 }
 
 // recovered turns a panic of the driver into an error and marks the connection
@@ -143,5 +135,26 @@ func (c *conn) recovered(err *error) {
 		*err = fault.New(fault.TooLarge, "The query needed more memory than limits.connection_memory (%d MiB) allows", c.db.r.limits.ConnectionMemory>>20)
 		return
 	}
-	*err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", v, debug.Stack()), "internal error")
+	cause := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	if panickedInSQLite() { // as a rule its stack was too small
+		*err = fault.Wrap(fault.TooLarge, cause, "SQLite can't run the query; it may be nested too deeply")
+		return
+	}
+	*err = fault.Wrap(fault.Internal, cause, "internal error")
+}
+
+// panickedInSQLite reports whether the panic that is being recovered came from
+// SQLite's own code, which is WebAssembly with a bounded stack and memory.
+func panickedInSQLite() bool {
+	var pcs [16]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
+	for {
+		frame, more := frames.Next()
+		if !strings.HasPrefix(frame.Function, "runtime.") {
+			return strings.HasPrefix(frame.Function, "github.com/ncruces/go-sqlite3-wasm/")
+		}
+		if !more {
+			return false
+		}
+	}
 }

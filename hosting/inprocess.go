@@ -7,10 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ncruces/go-sqlite3/vfs"
 
 	"ayb/catalog"
 	"ayb/fault"
@@ -39,6 +40,7 @@ type InProcess struct {
 	random io.Reader
 	logger *slog.Logger
 
+	disk     vfs.VFS  // below the jails; tests make it fail
 	template []byte   // a database without tables, in WAL mode
 	owners   sync.Map // catalog.ID to *owner
 	closing  atomic.Bool
@@ -58,10 +60,6 @@ type counters struct {
 	memory, temp                        atomic.Int64
 }
 
-// vfsNames numbers the file systems of all databases opened in this process,
-// because the driver knows them by name.
-var vfsNames atomic.Uint64
-
 // NewInProcess returns a Runner that keeps databases below config.Dir. Only one
 // Runner at a time may use a directory; keeping others out is its caller's part.
 // Errors: Invalid (no Dir), Unavailable.
@@ -71,7 +69,7 @@ func NewInProcess(config Config) (*InProcess, error) {
 	}
 	r := &InProcess{
 		dir: config.Dir, limits: config.Limits.withDefaults(), now: config.Now, random: config.Random, logger: config.Logger,
-		open: map[DB]*database{}, lru: list.New(),
+		disk: vfs.Find(""), open: map[DB]*database{}, lru: list.New(),
 	}
 	if r.now == nil {
 		r.now = time.Now
@@ -130,7 +128,7 @@ func (r *InProcess) enter(ctx context.Context, id DB) (*database, error) {
 
 // add makes a handle. The caller holds r.mu.
 func (r *InProcess) add(id DB) *database {
-	db := newDatabase(r, id, "ayb-"+strconv.FormatUint(vfsNames.Add(1), 10))
+	db := newDatabase(r, id)
 	r.open[id] = db
 	db.place = r.lru.PushFront(db)
 	return db

@@ -58,7 +58,6 @@ func (p *readerPool) fresh() (*conn, error) {
 		p.mu.Unlock()
 		return nil, err
 	}
-	p.db.r.stats.connections.Add(1)
 	return c, nil
 }
 
@@ -87,7 +86,6 @@ func (p *readerPool) give(c *conn) {
 	reusable := c.reusable()
 	if !reusable {
 		c.close()
-		p.db.r.stats.connections.Add(-1)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,7 +104,6 @@ func (p *readerPool) close() {
 	defer p.mu.Unlock()
 	for _, c := range p.idle {
 		c.close()
-		p.db.r.stats.connections.Add(-1)
 	}
 	p.open -= len(p.idle)
 	p.idle = nil

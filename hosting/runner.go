@@ -41,9 +41,9 @@ type Runner interface {
 	Create(ctx context.Context, db DB) error
 
 	// Copy writes a consistent image of the database to w: a SQLite file. It
-	// returns a Generation that the image is not older than: while the database has still
-	// that Generation, the image is up to date. Errors: Busy (another copy
-	// is being made), ErrMissing (also if it was never written), Unavailable, those of w.
+	// returns a Generation that the image is not older than: while the database
+	// has still that Generation, the image is up to date. Errors: ErrMissing (also
+	// if it was never written), Unavailable, those of w.
 	Copy(ctx context.Context, db DB, method CopyMethod, w io.Writer) (Generation, error)
 
 	// Check looks for damage. Errors: Internal with the first finding as cause,

@@ -2,6 +2,8 @@ package hosting
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,7 +66,6 @@ func (db *database) begin(job Job) (*session, error) {
 		db.dismiss(s)
 		return nil, err
 	}
-	db.r.stats.connections.Add(1)
 	db.r.stats.sessions.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,8 +85,8 @@ func (db *database) begin(job Job) (*session, error) {
 
 // admit gives a session its place among those of the database.
 func (db *database) admit(s *session) error {
-	db.sessionsMu.Lock()
-	defer db.sessionsMu.Unlock()
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	if limit := db.r.limits.Sessions; len(db.sessions) >= limit {
 		return fault.New(fault.Busy, "This database has limits.sessions (%d) sessions open; close one, or try again", limit)
 	}
@@ -94,22 +95,22 @@ func (db *database) admit(s *session) error {
 }
 
 func (db *database) dismiss(s *session) {
-	db.sessionsMu.Lock()
-	defer db.sessionsMu.Unlock()
+	db.mu.Lock()
+	defer db.mu.Unlock()
 	delete(db.sessions, s)
 }
 
 // endSessions ends all sessions of the database.
 func (db *database) endSessions(reason *fault.Error) {
-	db.sessionsMu.Lock()
-	sessions := make([]*session, 0, len(db.sessions))
-	for s := range db.sessions {
-		sessions = append(sessions, s)
-	}
-	db.sessionsMu.Unlock()
-	for _, s := range sessions {
+	for _, s := range db.openSessions() {
 		s.end(reason)
 	}
+}
+
+func (db *database) openSessions() []*session {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return slices.Collect(maps.Keys(db.sessions))
 }
 
 // end ends the session for a reason: at once if it is idle, else Run is
@@ -141,7 +142,6 @@ func (s *session) finish() {
 	s.conn.rollback()
 	s.conn.close()
 	s.yield()
-	s.db.r.stats.connections.Add(-1)
 	s.db.r.stats.sessions.Add(-1)
 	s.db.dismiss(s)
 	s.db.r.leave(s.db)
@@ -158,6 +158,13 @@ func (s *session) InTransaction() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.closed && !s.conn.broken && !s.conn.c.GetAutocommit()
+}
+
+// reading reports whether the session may hold an older state of the database.
+func (s *session) reading() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed && (s.busy || !s.conn.broken && !s.conn.c.GetAutocommit())
 }
 
 // Run implements Session.

@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
@@ -12,19 +14,37 @@ import (
 	"ayb/fault"
 )
 
-// A jail is the file system as the connections of one database see it: that
-// database's own files and unlinked temporary files, and nothing else. Whatever
-// SQL manages to ask for, no other path can be opened, looked at or removed.
-// It also meters: the size of the database, its write-ahead log, and the
-// temporary files of its owner.
+// A jail is the file system as one connection sees it: its database's own files
+// and unlinked temporary files, and nothing else. Whatever SQL manages to ask
+// for, no other path can be opened, looked at or removed. It also meters the
+// write-ahead log of the database and the temporary files of its owner, and
+// remembers what the operating system said, for SQLite passes on a number alone.
+//
+// The driver knows a file system by name, so each jail has one.
 type jail struct {
 	db   *database
 	base vfs.VFS
+	name string
+
+	copying string // the file that the host is copying to; empty: none
+	trouble error  // of the last failure since the connection was armed
 }
+
+// jailNames numbers the jails of this process.
+var jailNames atomic.Uint64
+
+// newJail makes a jail and its name known to the driver, until it is closed.
+func newJail(db *database) *jail {
+	j := &jail{db: db, base: db.r.disk, name: "ayb-" + strconv.FormatUint(jailNames.Add(1), 10)}
+	vfs.Register(j.name, j)
+	return j
+}
+
+func (j *jail) close() { vfs.Unregister(j.name) }
 
 // FullPathname implements vfs.VFS. Links are not followed: the file itself is
 // opened with O_NOFOLLOW, and the directories above it are ours.
-func (j jail) FullPathname(name string) (string, error) {
+func (j *jail) FullPathname(name string) (string, error) {
 	if !j.inside(name) {
 		return "", sqlite3.CANTOPEN
 	}
@@ -33,17 +53,16 @@ func (j jail) FullPathname(name string) (string, error) {
 
 // inside reports whether name is one of the database's own files, or the file
 // that the host is copying it to.
-func (j jail) inside(name string) bool {
+func (j *jail) inside(name string) bool {
 	switch name {
 	case j.db.path, j.db.path + "-wal", j.db.path + "-journal":
 		return true
 	}
-	copying := j.db.copying.Load()
-	return copying != nil && (name == *copying || name == *copying+"-journal" || name == *copying+"-wal")
+	return j.copying != "" && (name == j.copying || name == j.copying+"-journal" || name == j.copying+"-wal")
 }
 
 // Delete implements vfs.VFS.
-func (j jail) Delete(name string, syncDir bool) error {
+func (j *jail) Delete(name string, syncDir bool) error {
 	if !j.inside(name) || name == j.db.path {
 		return sqlite3.IOERR_DELETE
 	}
@@ -51,7 +70,7 @@ func (j jail) Delete(name string, syncDir bool) error {
 }
 
 // Access implements vfs.VFS. What lies outside does not exist.
-func (j jail) Access(name string, flags vfs.AccessFlag) (bool, error) {
+func (j *jail) Access(name string, flags vfs.AccessFlag) (bool, error) {
 	if !j.inside(name) {
 		return false, nil
 	}
@@ -59,19 +78,19 @@ func (j jail) Access(name string, flags vfs.AccessFlag) (bool, error) {
 }
 
 // Open implements vfs.VFS; SQLite calls OpenFilename instead.
-func (j jail) Open(string, vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+func (j *jail) Open(string, vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	return nil, 0, sqlite3.CANTOPEN
 }
 
 // OpenFilename implements vfs.VFSFilename.
-func (j jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+func (j *jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
 	if name == nil {
 		f, err := j.db.owner.tempFile()
 		if err != nil {
-			j.db.note(err)
+			j.trouble = err
 			return nil, 0, sqlite3.IOERR
 		}
-		return &tempFile{File: f, owner: j.db.owner, db: j.db}, flags, nil
+		return &tempFile{File: f, jail: j}, flags, nil
 	}
 	path := name.String()
 	if !j.inside(path) {
@@ -79,7 +98,7 @@ func (j jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vf
 	}
 	if flags&vfs.OPEN_CREATE != 0 || flags&vfs.OPEN_MAIN_DB != 0 {
 		if err := private(path, flags); err != nil {
-			j.db.note(err)
+			j.trouble = err
 			return nil, 0, sqlite3.CANTOPEN
 		}
 	}
@@ -87,7 +106,7 @@ func (j jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vf
 	if err != nil {
 		return nil, 0, err
 	}
-	return &storedFile{File: file, db: j.db, path: path, log: flags&vfs.OPEN_WAL != 0}, out, nil
+	return &storedFile{File: file, jail: j, path: path, log: flags&vfs.OPEN_WAL != 0}, out, nil
 }
 
 // private makes the files that are about to be opened for the first time,
@@ -106,7 +125,7 @@ func private(path string, flags vfs.OpenFlag) error {
 // A storedFile is one of the database's own files: the file itself or its log.
 type storedFile struct {
 	vfs.File
-	db     *database
+	jail   *jail
 	path   string
 	log    bool
 	synced bool // the directory has been synced since the file was opened
@@ -137,20 +156,20 @@ func (f *storedFile) SizeHint(int64) error { return nil }
 func (f *storedFile) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.File.ReadAt(p, off)
 	if err != nil && err != io.EOF {
-		f.db.note(err)
+		f.jail.trouble = err
 	}
 	return n, err
 }
 
 func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
 	end := off + int64(len(p))
-	if limit := f.db.r.limits.WALBytes; f.log && end > limit {
-		f.db.note(fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20))
+	if limit := f.jail.db.r.limits.WALBytes; f.log && end > limit {
+		f.jail.trouble = fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20)
 		return 0, sqlite3.FULL
 	}
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {
-		f.db.note(err)
+		f.jail.trouble = err
 		if isDiskFull(err) {
 			return n, sqlite3.FULL
 		}
@@ -163,14 +182,14 @@ func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
 // directory, without which a new log, and the commits in it, may be lost with
 // the power although every one of them was synced.
 func (f *storedFile) Sync(flags vfs.SyncFlag) error {
-	f.db.r.stats.syncs.Add(1)
+	f.jail.db.r.stats.syncs.Add(1)
 	err := f.File.Sync(flags)
 	if err == nil && !f.synced {
 		f.synced = true
 		err = syncDir(filepath.Dir(f.path))
 	}
 	if err != nil {
-		f.db.note(err)
+		f.jail.trouble = err
 		return sqlite3.IOERR_FSYNC
 	}
 	return nil
@@ -179,22 +198,21 @@ func (f *storedFile) Sync(flags vfs.SyncFlag) error {
 // A tempFile is an unlinked file of a sort or a temporary table.
 type tempFile struct {
 	*os.File
-	owner *owner
-	db    *database
-	size  int64
+	jail *jail
+	size int64
 }
 
 func (f *tempFile) WriteAt(p []byte, off int64) (int, error) {
 	if grow := off + int64(len(p)) - f.size; grow > 0 {
-		if err := f.owner.growTemp(grow); err != nil {
-			f.db.note(err)
+		if err := f.jail.db.owner.growTemp(grow); err != nil {
+			f.jail.trouble = err
 			return 0, sqlite3.FULL
 		}
 		f.size += grow
 	}
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {
-		f.db.note(err)
+		f.jail.trouble = err
 		if isDiskFull(err) {
 			return n, sqlite3.FULL
 		}
@@ -205,14 +223,14 @@ func (f *tempFile) WriteAt(p []byte, off int64) (int, error) {
 func (f *tempFile) Truncate(size int64) error {
 	err := f.File.Truncate(size)
 	if err == nil && size < f.size {
-		f.owner.shrinkTemp(f.size - size)
+		f.jail.db.owner.shrinkTemp(f.size - size)
 		f.size = size
 	}
 	return err
 }
 
 func (f *tempFile) Close() error {
-	f.owner.shrinkTemp(f.size)
+	f.jail.db.owner.shrinkTemp(f.size)
 	f.size = 0
 	return f.File.Close()
 }

@@ -3,6 +3,7 @@ package hosting
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -120,7 +121,6 @@ func (q *writerQueue) connection() (*conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		q.db.r.stats.connections.Add(1)
 		q.conn = c
 	}
 	return q.conn, nil
@@ -129,31 +129,64 @@ func (q *writerQueue) connection() (*conn, error) {
 func (q *writerQueue) drop() {
 	q.conn.close()
 	q.conn = nil
-	q.db.r.stats.connections.Add(-1)
 }
 
 // checkpointPages is how large the log may grow, in pages, before what is in it
-// is copied to the file.
+// is copied to the file; less if limits.wal_bytes is small.
 const checkpointPages = 1000
 
 // checkpoint copies the log to the file once it is long, after the writer was
 // answered and without waiting for readers.
 func (q *writerQueue) checkpoint() {
-	c := q.conn
-	if c == nil || c.logged < checkpointPages {
+	logged := q.db.logged.Load()
+	if logged < min(checkpointPages, q.db.r.limits.WALBytes/4/pageSize) {
 		return
 	}
-	c.logged = 0
-	var err error
-	func() {
-		defer c.recovered(&err)
-		_, _, err = c.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
-	}()
+	c, err := q.connection()
 	if err != nil {
 		q.db.r.logger.Warn("a checkpoint failed", "database", q.db.id.Database, "err", err)
+		return
 	}
-	if c.broken {
+	left := c.checkpoint()
+	if !c.broken && left > 0 && logged*pageSize > q.db.r.limits.WALBytes/2 {
+		q.db.endLongReaders()
+		c.checkpoint()
+	}
+	if q.db.logged.Store(0); c.broken {
 		q.drop()
+	}
+}
+
+// checkpoint copies what it can of the log to the file and returns how many
+// pages are left because somebody still reads an older state.
+func (c *conn) checkpoint() (left int) {
+	var err error
+	defer func() {
+		if err != nil {
+			c.db.r.logger.Warn("a checkpoint failed", "database", c.db.id.Database, "err", err)
+		}
+	}()
+	defer c.recovered(&err)
+	logged, copied, err := c.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
+	return logged - copied
+}
+
+// endLongReaders ends everybody who reads now, because one of them keeps the log
+// from beginning anew.
+func (db *database) endLongReaders() {
+	limit := db.r.limits.WALBytes >> 20
+	for _, s := range db.openSessions() {
+		if s.reading() {
+			s.end(fault.New(fault.Conflict, "The transaction kept the log of the database from being emptied (limits.wal_bytes, %d MiB) and was rolled back; begin another", limit))
+		}
+	}
+	db.mu.Lock()
+	conns := slices.Collect(maps.Keys(db.conns))
+	db.mu.Unlock()
+	for _, c := range conns {
+		if c.reads && c.working.Load() {
+			c.intr.kill(fault.New(fault.TooLarge, "The query read for so long that the log of the database could not be emptied (limits.wal_bytes, %d MiB) and was ended; read in smaller parts", limit))
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package hostingtest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ func classChecks() []check {
 	return []check{
 		{"class_read_refuses_every_write", readRefusesWrites},
 		{"class_read_allows_every_read", readAllowsReads},
+		{"a_class_does_not_rub_off_on_the_same_text", classesAlternate},
 		{"what_only_reads_runs_beside_a_long_write", readsBesideWrite},
 		{"readers_do_not_wait_for_each_other", readsBesideReads},
 	}
@@ -68,6 +70,24 @@ func readAllowsReads(t *testing.T, s *suite) {
 		t.Error("EXPLAIN INSERT answers nothing")
 	}
 	d.expect("1", "SELECT group_concat(a) FROM t")
+}
+
+// classesAlternate sends the same texts in both classes by turns, so that what
+// is remembered of a text in one class would show in the other.
+func classesAlternate(t *testing.T, s *suite) {
+	d := s.database(t, "CREATE TABLE t (a)")
+	for i := range 3 {
+		d.refuse(hosting.Read, "INSERT INTO t VALUES (1)", fault.ReadOnly)
+		d.write("INSERT INTO t VALUES (1)")
+		d.refuse(hosting.Read, "INSERT INTO t VALUES (1)", fault.ReadOnly)
+		for _, class := range []hosting.Class{hosting.Write, hosting.Read} {
+			res, err := d.run(t.Context(), class, "SELECT count(*), ? FROM t", i)
+			if want := fmt.Sprintf("%d|%d", i+1, i); err != nil || lines(res) != want {
+				t.Errorf("got %q, error %v, want %q", lines(res), err, want)
+			}
+			wantKind(t, "no parameter the second time", d.try(class, "SELECT count(*), ? FROM t"), fault.Invalid)
+		}
+	}
 }
 
 // longWrite starts a write that ends when stop is called, and returns when

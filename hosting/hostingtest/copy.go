@@ -20,8 +20,6 @@ func copyChecks() []check {
 		{"a_copy_passes_errors_of_its_writer_on", copyErrors},
 		{"a_copy_leaves_nothing_behind", copyLeavesNothing},
 		{"the_generation_counts_changes", generations},
-		{"a_healthy_database_passes_its_checks", healthy},
-		{"damage_is_found", damage},
 	}
 }
 
@@ -236,36 +234,4 @@ func generations(t *testing.T, s *suite) {
 		}
 		last = g
 	}
-}
-
-func healthy(t *testing.T, s *suite) {
-	d := s.database(t, "CREATE TABLE t (a UNIQUE); INSERT INTO t VALUES (1); CREATE VIRTUAL TABLE f USING fts5 (x); INSERT INTO f VALUES ('x')")
-	for _, depth := range []hosting.CheckDepth{hosting.QuickCheck, hosting.IntegrityCheck} {
-		if err := d.Check(t.Context(), d.job.DB, depth); err != nil {
-			t.Errorf("depth %d: %v", depth, err)
-		}
-	}
-}
-
-// damage puts a database with a broken page and one that is no database at all
-// in a Runner's way.
-func damage(t *testing.T, s *suite) {
-	d := s.database(t, "CREATE TABLE t (a); CREATE INDEX i ON t (a); INSERT INTO t SELECT hex(zeroblob(500)) || x FROM ("+endlessRows+" LIMIT 500)")
-	image, _ := d.image(hosting.CopyPages)
-	size := int(binary.BigEndian.Uint16(image[16:]))
-	for i := 4 * size; i < len(image); i += 3 * size {
-		copy(image[i:], bytes.Repeat([]byte{0xa5}, size))
-	}
-	for name, image := range map[string][]byte{"broken pages": image, "no database": bytes.Repeat([]byte("not a database "), 1000)} {
-		c := d.unmade()
-		c.place(image)
-		for _, depth := range []hosting.CheckDepth{hosting.QuickCheck, hosting.IntegrityCheck} {
-			err := c.Check(t.Context(), c.job.DB, depth)
-			d.discreet(err)
-			wantKind(t, name, err, fault.Internal, fault.Unavailable)
-		}
-		err := c.try(hosting.Read, "SELECT sum(length(a)) FROM t NOT INDEXED")
-		wantKind(t, name, err, fault.Internal, fault.Unavailable, fault.Invalid)
-	}
-	d.expect("500", "SELECT count(*) FROM t")
 }

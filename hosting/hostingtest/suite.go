@@ -56,6 +56,7 @@ func Run(t *testing.T, open Open, opts *Options) {
 		{"session", sessionChecks()},
 		{"session_bounds", sessionBoundsChecks()},
 		{"copy", copyChecks()},
+		{"damage", damageChecks()},
 		{"release", releaseChecks()},
 		{"life", lifeChecks()},
 		{"model", modelChecks()},

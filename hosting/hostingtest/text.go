@@ -3,6 +3,7 @@ package hostingtest
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"ayb/fault"
 	"ayb/hosting"
@@ -19,6 +20,7 @@ func textChecks() []check {
 		{"foreign_keys_can_be_switched_off_for_one_text", foreignKeysOff},
 		{"a_dump_can_be_loaded", dump},
 		{"bodies_of_triggers_are_part_of_their_statement", triggerBodies},
+		{"many_statements_take_linear_time", manyStatements},
 		{"later_statements_see_what_earlier_ones_made", statementsBuildOnEachOther},
 	}
 }
@@ -211,4 +213,17 @@ func statementsBuildOnEachOther(t *testing.T, s *suite) {
 	if got := lines(d.write("UPDATE t SET b = 0; SELECT changes(), total_changes() >= 2 FROM t LIMIT 1")); got != "2|1" {
 		t.Errorf("changes() within a text: %q", got)
 	}
+}
+
+// manyStatements loads a text near the bound on its length. A Runner that
+// copies the rest of the text for each statement would need minutes.
+func manyStatements(t *testing.T, s *suite) {
+	const n = 20_000
+	d := s.database(t, "CREATE TABLE t (a)")
+	start := time.Now()
+	d.write("BEGIN;" + strings.Repeat("INSERT INTO t VALUES ('some forty bytes of text');", n) + "COMMIT;")
+	if took := time.Since(start); took > patience/2 {
+		t.Errorf("%d statements took %v", n, took)
+	}
+	d.expect("20000", "SELECT count(*) FROM t")
 }

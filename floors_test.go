@@ -18,7 +18,7 @@ import (
 // imports from floors below its own; on its own floor, only what is nested in
 // it.
 var floors = [][]string{
-	{"ayb/fault"},
+	{"ayb/fault", "ayb/internal/durable"},
 	{"ayb/catalog"},
 	{"ayb/auth", "ayb/hosting", "ayb/store"},
 	{"ayb"},

@@ -10,6 +10,7 @@ import (
 	"ayb/auth"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/internal/durable"
 	"ayb/store"
 )
 
@@ -112,7 +113,7 @@ func removeDir(dir string) error {
 	if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	return errors.Join(os.RemoveAll(dir), syncPath(filepath.Dir(dir)))
+	return errors.Join(os.RemoveAll(dir), durable.SyncDir(filepath.Dir(dir)))
 }
 
 // purgeEntity removes a deleted entity with everything that is its own.

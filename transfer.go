@@ -14,6 +14,7 @@ import (
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/internal/durable"
 )
 
 // TransferDatabase gives a database to another entity, under the same name and
@@ -110,7 +111,7 @@ func (e *Engine) copyVersion(t transfer, written bool) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(to, 0o700); err != nil {
+	if err := durable.MkdirAll(to); err != nil {
 		return err
 	}
 	for _, file := range files {
@@ -121,12 +122,7 @@ func (e *Engine) copyVersion(t transfer, written bool) error {
 			return err
 		}
 	}
-	for dir := to; len(dir) >= len(e.cfg.owners()); dir = filepath.Dir(dir) {
-		if err := syncPath(dir); err != nil {
-			return err
-		}
-	}
-	return nil
+	return durable.SyncDir(to)
 }
 
 // linkFile gives a file a second name, or copies it if that can't be done.
@@ -147,15 +143,6 @@ func linkFile(from, to string) error {
 	return errors.Join(err, dst.Sync(), dst.Close())
 }
 
-// syncPath makes what is in a directory, or in a file, outlast a power cut.
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
 func (e *Engine) notes() string { return filepath.Join(e.cfg.DataPath, "transfers") }
 
 func (e *Engine) notePath(database ID) string { return filepath.Join(e.notes(), database.String()) }
@@ -166,17 +153,24 @@ func (e *Engine) note(t transfer) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(e.notes(), 0o700); err != nil {
+	if err := durable.MkdirAll(e.notes()); err != nil {
 		return err
 	}
 	path := e.notePath(t.From.Database)
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
+	if err := ignoreMissing(os.Remove(path + ".new")); err != nil {
 		return err
 	}
-	if err := syncPath(path + ".new"); err != nil {
+	if err := durable.WriteFile(path+".new", text); err != nil {
 		return err
 	}
-	return errors.Join(os.Rename(path+".new", path), syncPath(e.notes()), syncPath(e.cfg.DataPath))
+	return errors.Join(os.Rename(path+".new", path), durable.SyncDir(e.notes()))
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // readNote reads the note about a database's transfer; ok is false if there is

@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/durable"
 )
 
 // A database is the handle of one version of one database: its connections and
@@ -103,20 +103,20 @@ func (db *database) materialize() error {
 		return err
 	}
 	defer os.RemoveAll(fresh)
-	if err := writeFileSync(filepath.Join(fresh, fileName), db.r.template); err != nil {
+	if err := durable.WriteFile(filepath.Join(fresh, fileName), db.r.template); err != nil {
 		return err
 	}
-	if err := syncDir(fresh); err != nil {
+	if err := durable.SyncDir(fresh); err != nil {
 		return err
 	}
 	place := filepath.Dir(db.path)
-	if err := mkdirSync(filepath.Dir(place)); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(place)); err != nil {
 		return err
 	}
 	if err := os.Rename(fresh, place); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(place))
+	return durable.SyncDir(filepath.Dir(place))
 }
 
 // close closes all connections of a database that nobody is in.
@@ -124,31 +124,6 @@ func (db *database) close() {
 	db.readers.close()
 	db.writer.close() // last, so that it can empty the log
 	db.owner.open.Delete(db)
-}
-
-// writeFileSync writes a file that must not exist and makes it durable.
-func writeFileSync(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// mkdirSync makes a directory and its parents, each entry durable.
-func mkdirSync(dir string) error {
-	err := os.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := mkdirSync(filepath.Dir(dir)); err != nil {
-			return err
-		}
-		err = os.Mkdir(dir, 0o700)
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDir(filepath.Dir(dir))
 }
 
 // makeTemplate returns the bytes of a database without tables, in WAL mode.

@@ -104,6 +104,14 @@ type rowBuffer struct {
 	spilled int64 // bytes in the file
 }
 
+// What a row and a value count for besides their bytes: as much as they take once
+// a caller keeps them, so that a caller with the same bound can keep whatever was
+// committed.
+const (
+	rowCost   = 24
+	valueCost = 32
+)
+
 // keepInMemory is how many bytes of rows stay in memory.
 const keepInMemory = 1 << 20
 
@@ -116,7 +124,7 @@ func (b *rowBuffer) reset(columns []catalog.Column) {
 // add keeps a row. Each value is a byte for its type, followed by eight bytes
 // for a number, or by a length and the bytes of a text or blob.
 func (b *rowBuffer) add(row catalog.Row) error {
-	before := len(b.mem)
+	b.size += rowCost
 	for i := range row.Len() {
 		typ := row.Type(i)
 		b.mem = append(b.mem, byte(typ))
@@ -129,10 +137,11 @@ func (b *rowBuffer) add(row catalog.Row) error {
 			bytes := row.Bytes(i)
 			b.mem = binary.LittleEndian.AppendUint32(b.mem, uint32(len(bytes)))
 			b.mem = append(b.mem, bytes...)
+			b.size += int64(len(bytes))
 		}
 	}
 	b.rows++
-	b.size += int64(len(b.mem) - before)
+	b.size += valueCost * int64(row.Len())
 	if b.size > b.limit {
 		return fault.New(fault.TooLarge, "The rows to answer take more than limits.result_bytes (%d MiB) allows; nothing was written. Answer fewer rows", b.limit>>20)
 	}

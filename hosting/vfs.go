@@ -12,6 +12,7 @@ import (
 	"github.com/ncruces/go-sqlite3/vfs"
 
 	"ayb/fault"
+	"ayb/internal/durable"
 )
 
 // A jail is the file system as one connection sees it: its database's own files
@@ -186,7 +187,7 @@ func (f *storedFile) Sync(flags vfs.SyncFlag) error {
 	err := f.File.Sync(flags)
 	if err == nil && !f.synced {
 		f.synced = true
-		err = syncDir(filepath.Dir(f.path))
+		err = durable.SyncDir(filepath.Dir(f.path))
 	}
 	if err != nil {
 		f.jail.trouble = err
@@ -243,14 +244,4 @@ func (f *tempFile) CheckReservedLock() (bool, error) { return false, nil }
 func (f *tempFile) SectorSize() int                  { return 0 }
 func (f *tempFile) DeviceCharacteristics() vfs.DeviceCharacteristic {
 	return vfs.IOCAP_POWERSAFE_OVERWRITE | vfs.IOCAP_SUBPAGE_READ
-}
-
-// syncDir makes the entries of a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

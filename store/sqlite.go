@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,6 +14,7 @@ import (
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 
 	"ayb/fault"
+	"ayb/internal/durable"
 )
 
 // sqliteBusy is how long a connection waits for another process's lock.
@@ -46,6 +45,9 @@ func openSQLite(ctx context.Context, address string) (*sql.DB, error) {
 	if err == nil {
 		err = makeFile(path)
 	}
+	if err == nil {
+		err = makeFile(path + "-shm") // the driver would make it for everybody
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The file of the metadata database can't be made or opened")
 	}
@@ -64,7 +66,7 @@ func openSQLite(ctx context.Context, address string) (*sql.DB, error) {
 	// disk before anything is acknowledged; the driver syncs the file alone. The
 	// log stays until the last connection is closed.
 	if err = pool.PingContext(ctx); err == nil {
-		err = syncDirectory(filepath.Dir(path))
+		err = durable.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		pool.Close()
@@ -85,7 +87,7 @@ func prepareConnection(c *sqlite3.Conn) error {
 // makeFile makes the file if it is missing, for this user alone: it holds the
 // hashes of tokens. Directories that it makes are on disk when it returns.
 func makeFile(path string) error {
-	if err := makeDirectory(filepath.Dir(path)); err != nil {
+	if err := durable.MkdirAll(filepath.Dir(path)); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -93,26 +95,4 @@ func makeFile(path string) error {
 		return err
 	}
 	return file.Close()
-}
-
-func makeDirectory(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	above := filepath.Dir(dir)
-	if err := makeDirectory(above); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDirectory(above)
-}
-
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -30,9 +30,12 @@ type Config struct {
 // each connection is a bounded WebAssembly memory, its file system is a jail of
 // one database, and its SQL passes a guard that denies what it does not know.
 //
-// A goroutine cannot be killed. A text is therefore stopped at its deadline or
-// at most two seconds later, and functions that could run longer without looking
-// up are not available here.
+// A goroutine cannot be killed. SQLite looks up at least every thousand steps of
+// a loop, so a text ends at its deadline or soon after, and functions that could
+// run for long without looking up are replaced or not available here. What is
+// left is SQL made for the purpose: hundreds of calls of a function on a large
+// value, in one expression without a loop, run to their end. Strangers' SQL
+// belongs into a process that can be killed.
 type InProcess struct {
 	dir    string
 	limits Limits
@@ -258,7 +261,7 @@ func (r *InProcess) Release(ctx context.Context, id DB) (func(), error) {
 	}
 	db.endSessions(fault.New(fault.Conflict, "The session was ended because the database is being moved or restored"))
 	if err := r.settle(ctx, db); err != nil {
-		r.drop(db)
+		r.unhold(db)
 		return nil, err
 	}
 	db.close()
@@ -308,6 +311,14 @@ func (r *InProcess) settle(ctx context.Context, db *database) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// unhold lets newcomers in again: the release was given up.
+func (r *InProcess) unhold(db *database) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(db.held)
+	db.held, db.idle = nil, nil
 }
 
 // Stats implements Runner.

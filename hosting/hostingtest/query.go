@@ -45,7 +45,7 @@ func specimens() []catalog.Value {
 	}
 }
 
-// sameValue is == for values; a blob made of nil is an empty blob.
+// sameValue fails the test unless both values are the same, bit by bit.
 func sameValue(t *testing.T, what string, got, want catalog.Value) {
 	t.Helper()
 	if got != want {

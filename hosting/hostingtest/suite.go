@@ -33,7 +33,8 @@ type check struct {
 }
 
 // Run checks that the Runners that open makes keep every promise of
-// [hosting.Runner]. It takes some 20 seconds on two cores.
+// [hosting.Runner]. It takes some 20 seconds on two cores,
+// and some minutes with the race detector.
 func Run(t *testing.T, open Open, opts *Options) {
 	s := &suite{open: open}
 	if opts != nil {

@@ -23,7 +23,9 @@ func unwrittenChecks() []check {
 	}
 }
 
-func unwritten(s *suite, t *testing.T) *database {
+// unwritten returns a database without a file whose jobs say so.
+func (s *suite) unwritten(t *testing.T) *database {
+	t.Helper()
 	d := s.host(t, hosting.Limits{}).unmade()
 	d.job.Unwritten = true
 	return d
@@ -38,7 +40,7 @@ func (h *host) nothing(when string) {
 }
 
 func unwrittenReads(t *testing.T, s *suite) {
-	d := unwritten(s, t)
+	d := s.unwritten(t)
 	for _, class := range []hosting.Class{hosting.Read, hosting.Write} {
 		res, err := d.run(t.Context(), class, "SELECT count(*), ? FROM sqlite_schema", 7)
 		if err != nil || lines(res) != "0|7" {
@@ -51,7 +53,7 @@ func unwrittenReads(t *testing.T, s *suite) {
 }
 
 func unwrittenWrites(t *testing.T, s *suite) {
-	d := unwritten(s, t)
+	d := s.unwritten(t)
 	for _, sql := range []string{
 		"CREATE TABLE t (a)", "CREATE TABLE t (a); INSERT INTO t VALUES (1)", "BEGIN; CREATE TABLE t (a); COMMIT",
 		"SELECT 1; CREATE TABLE t (a)", "PRAGMA foreign_keys=OFF; CREATE TABLE t (a)",
@@ -70,7 +72,7 @@ func unwrittenWrites(t *testing.T, s *suite) {
 }
 
 func unwrittenSession(t *testing.T, s *suite) {
-	d := unwritten(s, t)
+	d := s.unwritten(t)
 	_, err := d.begin(hosting.Write)
 	wantIs(t, "a session that may write", err, hosting.ErrUnwritten)
 	se := d.session(hosting.Read)

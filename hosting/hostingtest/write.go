@@ -2,6 +2,7 @@ package hostingtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -162,7 +163,7 @@ func badNeighbours(t *testing.T, s *suite) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 				_, err := d.run(ctx, hosting.Write, endlessWrite)
 				cancel()
-				if err != context.DeadlineExceeded {
+				if !errors.Is(err, context.DeadlineExceeded) {
 					return fmt.Errorf("an endless write: %w", err)
 				}
 			default:

@@ -29,8 +29,9 @@ type conn struct {
 	ticks      uint64                // counts uses of statements
 	host       map[string]*sqlite3.Stmt
 
-	memory int64 // bytes last accounted
-	pages  int64 // PRAGMA max_page_count last set; 0: never
+	held   *[]byte // the memory of the driver; only its length is of interest
+	memory int64   // bytes last accounted
+	pages  int64   // PRAGMA max_page_count last set; 0: never
 
 	grown   bool        // there was a commit since the size was last taken
 	reads   bool        // it is not for writing, nor a session's
@@ -75,6 +76,7 @@ func (db *database) open(how access) (_ *conn, err error) {
 	if c.c, err = sqlite3.OpenContext(ctx, c.uri(how)); err != nil {
 		return nil, c.fault(err)
 	}
+	c.held = driverMemory(c.c)
 	c.c.SetInterrupt(&c.intr)
 	if err = c.configure(how); err != nil {
 		return nil, c.fault(err)
@@ -211,7 +213,7 @@ func (c *conn) rollback() {
 
 // account tells the Runner how much memory the connection holds now.
 func (c *conn) account() {
-	now := driverMemory(c.c) + connOverhead
+	now := int64(len(*c.held)) + connOverhead
 	c.db.r.stats.memory.Add(now - c.memory)
 	c.memory = now
 }

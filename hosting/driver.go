@@ -17,17 +17,18 @@ var driverFields = func() (f struct{ wrapper, memory []int }) {
 		panic("hosting: this version of the driver keeps its state elsewhere")
 	}
 	memory, ok := wrapper.Type.Elem().FieldByName("Buf")
-	if _, closes := wrapper.Type.MethodByName("Close"); !ok || !closes || memory.Type.Kind() != reflect.Slice {
+	if _, closes := wrapper.Type.MethodByName("Close"); !ok || !closes || memory.Type != reflect.TypeFor[[]byte]() {
 		panic("hosting: this version of the driver keeps its memory elsewhere")
 	}
 	f.wrapper, f.memory = wrapper.Index, memory.Index
 	return f
 }()
 
-// driverMemory returns the bytes of memory that a connection holds.
-func driverMemory(c *sqlite3.Conn) int64 {
-	v := reflect.ValueOf(c).Elem().FieldByIndex(driverFields.wrapper).Elem()
-	return int64(v.FieldByIndex(driverFields.memory).Len())
+// driverMemory returns the memory of a connection, which grows and never moves
+// to another slice header. Only its length is of interest.
+func driverMemory(c *sqlite3.Conn) *[]byte {
+	wrapper := reflect.ValueOf(c).Elem().FieldByIndex(driverFields.wrapper).Elem()
+	return (*[]byte)(unsafe.Pointer(wrapper.FieldByIndex(driverFields.memory).UnsafeAddr()))
 }
 
 // freeDriver takes the files, with their locks, and the memory from a connection.

@@ -118,7 +118,7 @@ const keepInMemory = 1 << 20
 // reset forgets what was kept: a later statement of the text answers instead.
 func (b *rowBuffer) reset(columns []catalog.Column) {
 	b.close()
-	b.columns = append([]catalog.Column{}, columns...)
+	b.columns = columns
 }
 
 // add keeps a row. Each value is a byte for its type, followed by eight bytes

@@ -113,8 +113,9 @@ type Quota struct {
 }
 
 // A Sink takes what a query answers. Columns is called at most once, before the
-// first Row, and not at all if the text answers nothing. The slice and the Row
-// are valid until the method returns. An error ends the query.
+// first Row, and not at all if the text answers nothing. The slice may be kept
+// and must not be changed; the Row is valid until the method returns. An error
+// ends the query.
 type Sink interface {
 	Columns([]catalog.Column) error
 	Row(catalog.Row) error

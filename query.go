@@ -194,7 +194,7 @@ const (
 
 // Columns takes the description of the rows.
 func (c *collector) Columns(columns []Column) error {
-	c.columns = append([]Column{}, columns...)
+	c.columns = columns
 	c.rows = [][]Value{}
 	return nil
 }

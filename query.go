@@ -201,17 +201,14 @@ func (c *collector) Columns(columns []Column) error {
 
 // Row keeps a row.
 func (c *collector) Row(row Row) error {
-	n := row.Len()
-	c.size += rowBytes + valueBytes*int64(n)
-	for i := range n {
-		c.size += int64(len(row.Bytes(i)))
+	values := make([]Value, row.Len())
+	c.size += rowBytes + valueBytes*int64(len(values))
+	for i := range values {
+		values[i] = row.Value(i)
+		c.size += int64(values[i].Size())
 	}
 	if c.size > c.limit {
 		return fault.New(fault.TooLarge, "The result is larger than limits.result_bytes (%d bytes) allows; ask for fewer rows, or read it as a stream", c.limit)
-	}
-	values := make([]Value, n)
-	for i := range values {
-		values[i] = row.Value(i)
 	}
 	c.rows = append(c.rows, values)
 	return nil

@@ -162,6 +162,9 @@ func (v Value) Float64() float64 {
 	return 0
 }
 
+// Size returns how many bytes a text or a blob has, 0 for everything else.
+func (v Value) Size() int { return len(v.str) }
+
 // Bytes returns a copy of the bytes of a text or a blob, nil for everything
 // else. An empty text or blob gives an empty, non-nil slice.
 func (v Value) Bytes() []byte {

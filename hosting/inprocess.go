@@ -213,8 +213,8 @@ func (r *InProcess) run(ctx context.Context, job *Job, sink Sink) (catalog.Summa
 	if err := db.find(job.Unwritten); err != nil {
 		return catalog.Summary{}, err
 	}
-	text, lead := cutForeignKeysOff(job.Statement.SQL)
-	if job.Class == Read || !(lead || clearlyWrites(text)) {
+	text, lead, writes := route(job.Statement.SQL)
+	if job.Class == Read || !writes {
 		r.stats.reads.Add(1)
 		sum, err := db.read(ctx, job, text, sink)
 		if err != errWrites {

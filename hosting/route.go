@@ -7,23 +7,26 @@ import (
 	"ayb/fault"
 )
 
-// clearlyWrites guesses from its first word whether a text writes. A wrong guess
-// costs time and nothing else: a text is run by what SQLite says about it.
-func clearlyWrites(text string) bool {
-	switch firstWord(text) {
-	case "INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER", "REINDEX", "ANALYZE", "VACUUM", "SAVEPOINT":
-		return true
+// route looks at how a text begins. It cuts a leading PRAGMA foreign_keys=OFF and
+// guesses whether what is left writes. A wrong guess costs time and nothing else:
+// a text is run by what SQLite says about it.
+func route(text string) (rest string, lead, writes bool) {
+	word := firstWord(text)
+	if word == "PRAGMA" {
+		rest, lead = cutForeignKeysOff(text)
+		return rest, lead, lead
 	}
-	return false
+	switch word {
+	case "INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER", "REINDEX", "ANALYZE", "VACUUM", "SAVEPOINT":
+		writes = true
+	}
+	return text, false, writes
 }
 
 // cutForeignKeysOff takes a leading PRAGMA foreign_keys=OFF from a text of
-// several statements, as .dump writes it; the host sees to it, because it has to
-// happen before the transaction of the text begins.
+// several statements that begins with a PRAGMA, as .dump writes it; the host sees
+// to it, because it has to happen before the transaction of the text begins.
 func cutForeignKeysOff(text string) (rest string, found bool) {
-	if firstWord(text) != "PRAGMA" {
-		return text, false
-	}
 	end := statementEnd(text)
 	rest = skipBlank(text[end:])
 	if rest == "" {

@@ -107,7 +107,7 @@ func (j *jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 	if err != nil {
 		return nil, 0, err
 	}
-	return &storedFile{File: file, jail: j, path: path, log: flags&vfs.OPEN_WAL != 0}, out, nil
+	return &storedFile{File: file, shm: vfsutil.WrapSharedMemory(file), jail: j, path: path, log: flags&vfs.OPEN_WAL != 0}, out, nil
 }
 
 // private makes the files that are about to be opened for the first time,
@@ -126,6 +126,7 @@ func private(path string, flags vfs.OpenFlag) error {
 // A storedFile is one of the database's own files: the file itself or its log.
 type storedFile struct {
 	vfs.File
+	shm    vfs.SharedMemory // of the file; SQLite asks for it many times a query
 	jail   *jail
 	path   string
 	log    bool
@@ -141,7 +142,7 @@ var (
 	_ vfs.FileHasMoved           = &storedFile{}
 )
 
-func (f *storedFile) SharedMemory() vfs.SharedMemory { return vfsutil.WrapSharedMemory(f.File) }
+func (f *storedFile) SharedMemory() vfs.SharedMemory { return f.shm }
 func (f *storedFile) LockState() vfs.LockLevel       { return vfsutil.WrapLockState(f.File) }
 func (f *storedFile) PersistWAL() bool               { return vfsutil.WrapPersistWAL(f.File) }
 func (f *storedFile) SetPersistWAL(keep bool)        { vfsutil.WrapSetPersistWAL(f.File, keep) }

@@ -125,7 +125,7 @@ func (c *conn) configure(how access) error {
 			return err
 		}
 	}
-	pragmas := "PRAGMA temp_store=FILE; PRAGMA cell_size_check=ON;"
+	pragmas := "PRAGMA temp_store=FILE;"
 	if how == toWrite || how == toSession {
 		pragmas += "PRAGMA synchronous=FULL; PRAGMA journal_size_limit=16777216;"
 	}

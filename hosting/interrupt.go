@@ -26,22 +26,28 @@ type interrupt struct {
 	stream  time.Duration // from start to the last row; 0: none
 	blocked time.Duration // spent in the sink, not charged to budget
 
-	handed time.Time // when the last row was handed to the sink; zero: it is back
-	fresh  bool      // the clock was read a moment ago
+	handed time.Time // when the clock was read for a row that went to the sink; zero: settled
+	skip   int       // rows to hand over before the clock is read again
+	stride int       // how many rows that is at present
+	fresh  bool      // what polls next need not read the clock
 
 	reason error // why it ended, once it has
 }
 
 // sinkGrace is how much of the time between handing over a row and the next look
 // at the clock is charged to the query without asking whose it was. It is more
-// than a row takes that is neither hard to find nor to send, and much less than
-// a client takes that is slow.
+// than rows take that are neither hard to find nor to send, and much less than a
+// client takes that is slow.
 const sinkGrace = 50 * time.Microsecond
+
+// maxStride bounds how many quick rows are handed over for one look at the clock.
+const maxStride = 32
 
 // arm makes the interrupt ready for a request of ctx.
 func (i *interrupt) arm(ctx context.Context, name string, budget, stream time.Duration) {
 	i.Context, i.name, i.budget, i.stream = ctx, name, budget, stream
 	i.blocked, i.handed, i.reason, i.fresh = 0, time.Time{}, nil, true
+	i.skip, i.stride = 0, 1
 	i.start = time.Now()
 }
 
@@ -59,14 +65,32 @@ func (i *interrupt) disarm() {
 func (i *interrupt) kill(reason *fault.Error) { i.killed.CompareAndSwap(nil, reason) }
 
 // handOver notes that a row goes to the sink. The time until the next look at
-// the clock, less sinkGrace, is the sink's and not the query's: one look for each
-// row instead of two, and a row that is hard to find is told from a sink that is
-// slow by SQLite polling on the way to it.
+// the clock, less sinkGrace, is the sink's and not the query's: a row that is hard
+// to find is told from a sink that is slow by SQLite polling on the way to it.
+// While rows are quick, the clock is read for some of them only.
 func (i *interrupt) handOver() error {
+	if i.fresh = true; i.skip > 0 {
+		i.skip--
+		return nil
+	}
 	now := time.Now()
+	if !i.handed.IsZero() {
+		i.pace(now.Sub(i.handed))
+	}
 	err := i.check(now)
-	i.handed, i.fresh = now, true
+	i.handed, i.skip = now, i.stride-1
 	return err
+}
+
+// pace chooses how many rows to hand over before the clock is read again, from
+// how long the last ones took: few enough to take less than sinkGrace.
+func (i *interrupt) pace(took time.Duration) {
+	switch {
+	case took < sinkGrace/4:
+		i.stride = min(2*i.stride, maxStride)
+	case took > sinkGrace/2:
+		i.stride = 1
+	}
 }
 
 // settle attributes the time since the last row was handed over.
@@ -77,7 +101,7 @@ func (i *interrupt) settle(now time.Time) {
 	if gap := now.Sub(i.handed); gap > sinkGrace {
 		i.blocked += gap - sinkGrace
 	}
-	i.handed = time.Time{}
+	i.handed, i.skip = time.Time{}, 0
 }
 
 // exclude takes time that was spent waiting out of the query's.

@@ -3,6 +3,7 @@ package ayb
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"ayb/auth"
@@ -37,6 +38,7 @@ type call struct {
 	// owner it would have.
 	database Database
 	grant    Access        // of the caller on the database
+	role     Role          // of the caller in the organization that it is about, or that owns the database
 	class    hosting.Class // of the SQL that the caller may run on it
 
 	verdict auth.Verdict
@@ -77,6 +79,9 @@ func (e *Engine) authorizeAccount(ctx context.Context, p Principal, action auth.
 	if c.subject = subject; subject == "" {
 		c.subject = string(name)
 	}
+	if err := c.findRole(ctx, c.entity); err != nil {
+		return c, err
+	}
 	return c, c.allow()
 }
 
@@ -103,9 +108,22 @@ func (e *Engine) authorizeHost(ctx context.Context, p Principal, action auth.Act
 	return c, c.allow()
 }
 
+// calls keeps what a call is made of for the next one, because every query makes
+// one.
+var calls = sync.Pool{New: func() any { return new(call) }}
+
+// free lets the call out. Nobody may touch it afterwards.
+func (c *call) free() {
+	e := c.e
+	*c = call{}
+	calls.Put(c)
+	e.calls.leave()
+}
+
 // begin lets a call in and makes sure that its principal is still valid.
 func (e *Engine) begin(ctx context.Context, p Principal, action auth.Action) (*call, error) {
-	c := &call{action: action, caller: p}
+	c := calls.Get().(*call)
+	c.action, c.caller = action, p
 	if err := e.calls.enter(); err != nil {
 		return c, err
 	}
@@ -116,23 +134,37 @@ func (e *Engine) begin(ctx context.Context, p Principal, action auth.Action) (*c
 	return c, err
 }
 
-// find looks up the database that the call is about, and the caller's grant.
+// find looks up the database that the call is about, and what the caller has to
+// do with it.
 func (c *call) find(ctx context.Context) error {
 	c.grant = NoAccess // of what was found before, if this is not the first time
 	owner, err := c.e.store.Entity(ctx, c.ref.Entity)
 	if err == nil {
 		c.database, err = c.e.store.Database(ctx, owner.ID, c.ref.Database)
 	}
+	if err != nil && !errors.Is(err, fault.NotFound) {
+		return err
+	}
+	if err := c.findRole(ctx, owner); err != nil {
+		return err
+	}
 	switch {
-	case errors.Is(err, fault.NotFound):
+	case err != nil:
 		c.database = Database{Owner: owner.ID}
 		return nil
-	case err != nil:
-		return err
 	case c.caller.System || c.caller.Anonymous() || c.caller.Entity == owner.ID:
 		return nil
 	}
 	c.grant, err = c.e.store.Grant(ctx, c.database.ID, c.caller.Entity)
+	return err
+}
+
+// findRole looks up the caller's role in an entity, if that is an organization.
+func (c *call) findRole(ctx context.Context, ent Entity) (err error) {
+	c.role = NoRole // of what was found before, if this is not the first time
+	if ent.Kind == Organization && !c.caller.System && !c.caller.Anonymous() && c.caller.Entity != ent.ID {
+		c.role, err = c.e.store.Role(ctx, ent.ID, c.caller.Entity)
+	}
 	return err
 }
 
@@ -153,7 +185,7 @@ func (c *call) allow() error {
 func (c *call) question() auth.Question {
 	return auth.Question{
 		Action: c.action, Caller: c.caller,
-		Database: &c.database, Grant: c.grant,
+		Database: &c.database, Grant: c.grant, Role: c.role,
 		Entity: c.entity.ID, Token: c.token,
 	}
 }
@@ -178,7 +210,7 @@ func (c *call) done(err *error) {
 	if c.e == nil {
 		return // the engine is closed
 	}
-	defer c.e.calls.leave()
+	defer c.free()
 	switch trail := c.action.Trail(); {
 	case c.refused || trail == auth.Recorded && c.decided:
 		c.e.journal.record(c.record(*err))

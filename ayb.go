@@ -32,6 +32,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ayb/auth"
 	"ayb/fault"
 	"ayb/hosting"
 	"ayb/store"
@@ -55,6 +56,9 @@ type Engine struct {
 	journal *journal
 	ids     *ids
 
+	emailKeys *auth.EmailKeys // nil if nobody can register or log in by e-mail
+	requests  *rateLimit
+
 	// moving holds the databases whose file is being made or moved.
 	moving locks
 	// deletions is held while deleted things are purged or brought back.
@@ -77,6 +81,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	}
 	e := &Engine{cfg: cfg.withDefaults(), calls: newGate(), stop: func() {}}
 	e.log, e.ids = e.cfg.Logger, &ids{now: e.cfg.Now, random: e.cfg.Random}
+	e.requests = newRateLimit(e.cfg.RequestRate, e.cfg.Now)
 	defer func() {
 		if err != nil {
 			e.shut()
@@ -86,6 +91,9 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		return nil, fault.Wrap(fault.Unavailable, err, "The data path can't be made")
 	}
 	if e.lock, err = lockFile(filepath.Join(e.cfg.DataPath, "lock")); err != nil {
+		return nil, err
+	}
+	if e.emailKeys, err = openEmailKeys(e.cfg); err != nil {
 		return nil, err
 	}
 	if e.store, err = openStore(ctx, e.cfg); err != nil {

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"ayb/auth"
 	"ayb/fault"
 	"ayb/hosting"
 )
@@ -39,6 +41,28 @@ type Config struct {
 
 	// Audit bounds the audit trail.
 	Audit AuditConfig
+
+	// Mail sends the e-mails with which people register and log in. Nil: they
+	// can't, and accounts are made by CreateEntity alone.
+	Mail Mailer
+
+	// EmailKeys are the Fernet keys of the tokens in those e-mails, each 32 bytes
+	// in URL-safe base64. The first seals, all open. Engines that share metadata
+	// need the same ones. Empty: a key is made and kept in the file fernet.key in
+	// DataPath.
+	EmailKeys []string
+
+	// EmailTokenTTL is how long a token in an e-mail is valid. 0: 1 hour; at most
+	// 30 days.
+	EmailTokenTTL time.Duration
+
+	// PublicURL is what links in e-mails begin with. Empty: http://localhost:5433.
+	PublicURL string
+
+	// RequestRate is how often per minute one client may call Register and LogIn,
+	// and how often they may be called for one e-mail address and one entity. IPv6
+	// clients count by /64. 0: 10; negative: any number.
+	RequestRate int
 
 	// Runner runs the SQL. It keeps its files in the directory owners of
 	// DataPath, and is not closed by the engine. Nil: one within this process.
@@ -103,6 +127,26 @@ func (c Config) Validate() error {
 	if c.DeletionKeep < 0 {
 		problem("Config.DeletionKeep is negative")
 	}
+	return errors.Join(append(problems, c.validateAccounts())...)
+}
+
+// validateAccounts reports everything that is wrong with the fields that Register
+// and LogIn use.
+func (c Config) validateAccounts() error {
+	var problems []error
+	problem := func(text string) { problems = append(problems, fault.New(fault.Invalid, "%s", text)) }
+	if len(c.EmailKeys) > 0 {
+		if _, err := auth.ParseEmailKeys(c.EmailKeys...); err != nil {
+			problem("Config.EmailKeys: " + fault.Message(err))
+		}
+	}
+	if c.EmailTokenTTL < 0 || c.EmailTokenTTL > maxEmailTokenTTL {
+		problem("Config.EmailTokenTTL must be between 0 and 30 days")
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" &&
+		(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "") {
+		problem("Config.PublicURL must begin with http:// or https:// and have no query")
+	}
 	return errors.Join(problems...)
 }
 
@@ -138,6 +182,15 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Audit.Rows == 0 {
 		c.Audit.Rows = 1_000_000
+	}
+	if c.EmailTokenTTL == 0 {
+		c.EmailTokenTTL = time.Hour
+	}
+	if c.PublicURL == "" {
+		c.PublicURL = "http://localhost:5433"
+	}
+	if c.RequestRate == 0 {
+		c.RequestRate = 10
 	}
 	if c.Limits.ResultBytes == 0 {
 		c.Limits.ResultBytes = defaultResultBytes

@@ -106,7 +106,7 @@ func (e *Engine) Databases(ctx context.Context, p Principal, entity string, page
 		return List[Database]{}, err
 	}
 	return e.store.Databases(ctx, c.entity.ID, store.DatabaseFilter{
-		All:    p.System || !p.Anonymous() && p.Entity == c.entity.ID,
+		All:    p.System || !p.Anonymous() && p.Entity == c.entity.ID || c.role != NoRole,
 		Viewer: p.Entity,
 		Only:   p.Scope.Database,
 	}, page)

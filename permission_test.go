@@ -13,6 +13,7 @@ import (
 	"ayb/auth"
 	"ayb/auth/authtest"
 	"ayb/aybtest"
+	"ayb/catalog"
 	"ayb/fault"
 )
 
@@ -50,7 +51,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{}
-	w.Fixture = aybtest.New(t, &ayb.Config{Observer: ayb.Observer{
+	w.Fixture = aybtest.New(t, &ayb.Config{RequestRate: -1, Observer: ayb.Observer{
 		Audit: func(r ayb.AuditRecord) { w.records = append(w.records, r) },
 	}})
 	return w
@@ -67,22 +68,36 @@ type scene struct {
 }
 
 // setUp sets a scene. The caller of the account section "self", and of the
-// database section "owner", is the owner.
+// database section "owner", is the owner: an organization, of which dave is a
+// member and carol an owner, unless the column is about users' databases.
 func (w *world) setUp(t *testing.T, column, limit string) *scene {
 	t.Helper()
 	w.scenes++
 	n := w.scenes
 	s := &scene{world: w, owner: fmt.Sprintf("alice%d", n), dave: fmt.Sprintf("dave%d", n)}
 	s.ref = s.owner + "/test"
-	owner := w.MustEntity(s.owner)
 	w.MustEntity(s.dave)
 	bob := w.MustEntity(fmt.Sprintf("bob%d", n))
+	var owner ayb.Principal
+	role, member := strings.CutPrefix(column, "org-")
+	if member || column == "self" || column == "other" || column == "anonymous" || column == "system" {
+		owner = w.MustOrganization(s.owner)
+		carol := w.MustEntity(fmt.Sprintf("carol%d", n))
+		w.MustMember(s.owner, string(carol.Slug), ayb.OwnerRole)
+		w.MustMember(s.owner, s.dave, ayb.Member)
+	} else {
+		owner = w.MustEntity(s.owner)
+	}
 	w.MustDatabase(s.ref, "CREATE TABLE t (a)")
 	w.MustDatabase(s.owner + "/gone")
 	must(t, w.DeleteDatabase(ctx, owner, s.owner+"/gone"))
 
 	s.caller = bob
 	switch grant, public, _ := strings.Cut(column, "/"); {
+	case member:
+		r, err := catalog.ParseRole(role)
+		must(t, err)
+		w.MustMember(s.owner, string(bob.Slug), r)
 	case column == "owner" || column == "self":
 		s.caller = owner
 	case column == "system":
@@ -211,17 +226,51 @@ var deeds = map[string]func(s *scene, ref string) error{
 	"revoke_token":     func(s *scene, _ string) error { return s.RevokeToken(ctx, s.caller, s.otherToken) },
 	"revoke_token/own": func(s *scene, _ string) error { return s.RevokeToken(ctx, s.caller, s.caller.Token) },
 
+	"list_members": func(s *scene, _ string) error {
+		_, err := s.Members(ctx, s.caller, s.owner, ayb.Page{})
+		return err
+	},
+	"list_memberships": func(s *scene, _ string) error {
+		_, err := s.Memberships(ctx, s.caller, ayb.Page{})
+		return err
+	},
+	"change_member":      func(s *scene, _ string) error { return s.RemoveMember(ctx, s.caller, s.owner, s.dave) },
+	"change_officer":     func(s *scene, _ string) error { return s.SetMember(ctx, s.caller, s.owner, s.dave, ayb.Admin) },
+	"leave_organization": func(s *scene, _ string) error { return s.RemoveMember(ctx, s.caller, s.owner, string(s.caller.Slug)) },
+
+	"register": func(s *scene, _ string) error {
+		return s.Register(ctx, s.caller, ayb.Registration{Entity: s.owner + "-new", Email: s.owner + "@example.org"})
+	},
+	"log_in": func(s *scene, _ string) error {
+		s.before(func() { s.MustRegister(s.owner+"-known", s.owner+"-known@example.org", ayb.User) })
+		return s.LogIn(ctx, s.caller, s.owner+"-known")
+	},
+	"confirm": func(s *scene, _ string) error {
+		var err error
+		s.before(func() {
+			err = s.Register(ctx, ayb.System, ayb.Registration{Entity: s.owner + "-confirmed", Email: s.owner + "@example.org"})
+		})
+		if err != nil {
+			return err
+		}
+		_, _, _, err = s.Confirm(ctx, s.caller, s.Mailbox.Token(s.owner+"@example.org"))
+		return err
+	},
+
 	"create_entity": func(s *scene, _ string) error {
 		_, err := s.CreateEntity(ctx, s.caller, s.owner+"-new", nil)
 		return err
 	},
 	"undelete_entity": func(s *scene, _ string) error {
-		ghost := s.MustEntity(s.owner + "-ghost")
-		if err := s.DeleteEntity(ctx, ghost, string(ghost.Slug)); err != nil {
+		var err error
+		s.before(func() {
+			ghost := s.MustEntity(s.owner + "-ghost")
+			err = s.DeleteEntity(ctx, ghost, string(ghost.Slug))
+		})
+		if err != nil {
 			return err
 		}
-		s.records = s.records[:len(s.records)-2]
-		_, err := s.UndeleteEntity(ctx, s.caller, string(ghost.Slug))
+		_, err = s.UndeleteEntity(ctx, s.caller, s.owner+"-ghost")
 		return err
 	},
 	"list_entities": func(s *scene, _ string) error {
@@ -238,15 +287,33 @@ var deeds = map[string]func(s *scene, ref string) error{
 	},
 }
 
+// before does what a deed needs, and takes its records out of the account.
+func (s *scene) before(prepare func()) {
+	n := len(s.records)
+	prepare()
+	s.records = s.records[:n]
+}
+
 // ownOnly are the lines whose call is always about the caller's own account, so
-// that "another entity" can't be asked for.
-var ownOnly = map[string]bool{"list_shared": true, "list_tokens": true, "revoke_token": true, "revoke_token/own": true}
+// that another one can't be asked for.
+var ownOnly = map[string]bool{"list_shared": true, "list_tokens": true, "revoke_token": true, "revoke_token/own": true, "list_memberships": true}
+
+// canAsk reports whether there is a call for a line in the place of a column.
+func canAsk(line, column string) bool {
+	switch {
+	case ownOnly[line]:
+		return column == "self" || column == "anonymous"
+	case line == "leave_organization": // one's own membership
+		return column != "system" && column != "anonymous"
+	}
+	return true
+}
 
 func (w *world) checkColumn(t *testing.T, table *authtest.Table, section, column, limit string) {
 	var s *scene
 	for _, action := range auth.Actions() {
 		for _, line := range []string{action.String(), action.String() + "/own"} {
-			if !table.Has(section, line) || ownOnly[line] && column != "self" && column != "anonymous" {
+			if !table.Has(section, line) || !canAsk(line, column) {
 				continue
 			}
 			want := authtest.Yes
@@ -363,6 +430,7 @@ type state struct {
 	grants  ayb.List[ayb.Grant]
 	rows    [][]ayb.Value
 	owner   ayb.Entity
+	members ayb.List[ayb.Membership]
 }
 
 func (s *scene) state(t *testing.T) (st state) {
@@ -373,6 +441,8 @@ func (s *scene) state(t *testing.T) (st state) {
 	st.grants, err = s.Grants(ctx, ayb.System, s.ref, ayb.Page{})
 	must(t, err)
 	st.owner, err = s.Entity(ctx, ayb.System, s.owner)
+	must(t, err)
+	st.members, err = s.Members(ctx, ayb.System, s.owner, ayb.Page{})
 	must(t, err)
 	st.rows = s.MustQuery(ayb.System, s.ref, "SELECT a FROM t").Rows
 	return st

@@ -211,4 +211,7 @@ func (e *Engine) tidy(ctx context.Context) {
 	if _, err := e.store.TrimAudit(ctx, now.Add(-e.cfg.Audit.Keep), e.cfg.Audit.Rows); err != nil && ctx.Err() == nil {
 		e.log.Warn("the audit trail could not be trimmed; trying again in an hour", "error", err)
 	}
+	if _, err := e.store.ForgetUsedTokens(ctx, now); err != nil && ctx.Err() == nil {
+		e.log.Warn("old e-mail tokens could not be forgotten; trying again in an hour", "error", err)
+	}
 }

@@ -3,6 +3,7 @@ package ayb
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"ayb/catalog"
 	"ayb/fault"
@@ -36,6 +37,10 @@ type (
 	PublicLevel = catalog.PublicLevel
 	// A Grant is the access that one entity has been given to one database.
 	Grant = catalog.Grant
+	// Role is what a user may do with an organization.
+	Role = catalog.Role
+	// A Membership says that a user belongs to an organization.
+	Membership = catalog.Membership
 	// A Share is a database seen from the entity it is shared with.
 	Share = catalog.Share
 	// A Principal is who a call is made for.
@@ -94,6 +99,14 @@ const (
 	ReadOnly  = catalog.ReadOnly
 	ReadWrite = catalog.ReadWrite
 	Manager   = catalog.Manager
+)
+
+// The roles in an organization, in rising order.
+const (
+	NoRole    = catalog.NoRole
+	Member    = catalog.Member
+	Admin     = catalog.Admin
+	OwnerRole = catalog.OwnerRole
 )
 
 // The public levels, in rising order.
@@ -169,12 +182,23 @@ var (
 	ErrOwnerAccess = errors.New("the owner's access can't be changed")
 	// ErrReserved is the cause when a name is kept for ayb itself.
 	ErrReserved = errors.New("reserved name")
+	// ErrMail is the cause when an e-mail can't be sent.
+	ErrMail = errors.New("e-mail not sent")
 )
 
-// A Missing is the cause of every [ErrNotFound] of the engine and says what is
-// missing; find it with errors.As.
+// A RateLimit is the cause of an [ErrBusy] that comes from asking too often; find
+// it with errors.As.
+type RateLimit struct {
+	RetryAfter time.Duration // until the same request may succeed
+}
+
+// Error returns the time to wait.
+func (r *RateLimit) Error() string { return fmt.Sprintf("rate limit, retry after %s", r.RetryAfter) }
+
+// A Missing is the cause of every [ErrNotFound] of the engine except that of
+// LogIn, and says what is missing; find it with errors.As.
 type Missing struct {
-	Record string // entity, database or api_token
+	Record string // entity, database, api_token or member
 	Name   string // as the caller gave it
 }
 
@@ -191,6 +215,10 @@ func noDatabase(ref Ref) error {
 
 func noToken(short string) error {
 	return fault.Wrap(fault.NotFound, &Missing{"api_token", short}, "API token %s does not exist", short)
+}
+
+func noMember(organization, entity Slug) error {
+	return fault.Wrap(fault.NotFound, &Missing{"member", fmt.Sprintf("%s/%s", organization, entity)}, "%s is not a member of %s", entity, organization)
 }
 
 // orMissing replaces an error that something does not exist by one that names

@@ -33,7 +33,20 @@ const (
 	ListTokens
 	RevokeToken
 
-	// The actions on the host as a whole.
+	// The actions on the members of an organization. ChangeMember is about those
+	// who are, and become, no more than members; ChangeOfficer about the others.
+	// LeaveOrganization ends the caller's own membership.
+	ListMembers
+	ListMemberships
+	ChangeMember
+	ChangeOfficer
+	LeaveOrganization
+
+	// The actions on the host as a whole. The first three are how accounts come
+	// about; what proves that they are rightful is not the caller but the e-mail.
+	Register
+	LogIn
+	Confirm
 	CreateEntity
 	UndeleteEntity
 	ListEntities
@@ -59,6 +72,7 @@ type target uint8
 const (
 	aDatabase target = iota
 	anAccount
+	aMembership // the caller's own
 	theHost
 )
 
@@ -67,14 +81,16 @@ const (
 type relation uint8
 
 const (
-	stranger   relation = iota
-	sees                // the database is public, at the least as forkable
-	reads               // by the public level or a grant
-	writes              // by a grant
-	manages             // by a grant
-	owns                // the database, or is the account
-	isTheHost           // catalog.Principal.System
-	noRelation          // stronger than all
+	stranger    relation = iota
+	sees                 // the database is public, at the least as forkable
+	reads                // by the public level or a grant
+	writes               // by a grant, or as a member of the organization that owns it
+	manages              // by a grant
+	belongs              // to the organization, as a member
+	administers          // the organization, or its database, as an admin
+	owns                 // the database, or is the account, or owns the organization
+	isTheHost            // catalog.Principal.System
+	noRelation           // stronger than all
 )
 
 // A rule is one row of the policy table.
@@ -104,12 +120,12 @@ var rules = [endOfActions]rule{
 	Share:               {name: "share", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "set permissions for database"},
 	SetPublic:           {name: "set_public", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "update database"},
 	SetAnonymousQueries: {name: "set_anonymous_queries", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "update database"},
-	RenameDatabase:      {name: "rename_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "rename database"},
+	RenameDatabase:      {name: "rename_database", target: aDatabase, least: administers, scope: catalog.Owner, phrase: "rename database"},
 	TransferDatabase:    {name: "transfer_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "transfer database"},
 	DeleteDatabase:      {name: "delete_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "delete database"},
 
 	UndeleteDatabase: {name: "undelete_database", target: anAccount, least: owns, scope: catalog.Owner, phrase: "undelete database"},
-	CreateDatabase:   {name: "create_database", target: anAccount, least: owns, scope: catalog.Owner, phrase: "create a database for entity"},
+	CreateDatabase:   {name: "create_database", target: anAccount, least: administers, scope: catalog.Owner, phrase: "create a database for entity"},
 	ListDatabases:    {name: "list_databases", target: anAccount, least: stranger, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "list the databases of entity"},
 	ListShared:       {name: "list_shared", target: anAccount, least: owns, scope: catalog.ReadOnly, trail: Refusals, phrase: "list shared databases"},
 	ViewProfile:      {name: "view_profile", target: anAccount, least: stranger, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "view the profile of entity"},
@@ -120,6 +136,15 @@ var rules = [endOfActions]rule{
 	ListTokens:       {name: "list_tokens", target: anAccount, least: owns, scope: catalog.Owner, trail: Refusals, phrase: "list API tokens"},
 	RevokeToken:      {name: "revoke_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "revoke API token"},
 
+	ListMembers:       {name: "list_members", target: anAccount, least: belongs, scope: catalog.ReadOnly, trail: Refusals, phrase: "list the members of organization"},
+	ListMemberships:   {name: "list_memberships", target: anAccount, least: owns, scope: catalog.ReadOnly, trail: Refusals, phrase: "list memberships"},
+	ChangeMember:      {name: "change_member", target: anAccount, least: administers, scope: catalog.Owner, phrase: "change the members of organization"},
+	ChangeOfficer:     {name: "change_officer", target: anAccount, least: owns, scope: catalog.Owner, phrase: "change the admins and owners of organization"},
+	LeaveOrganization: {name: "leave_organization", target: aMembership, least: belongs, scope: catalog.Owner, phrase: "leave organization"},
+
+	Register:       {name: "register", target: theHost, least: stranger, scope: catalog.ReadOnly, narrow: true, phrase: "register"},
+	LogIn:          {name: "log_in", target: theHost, least: stranger, scope: catalog.ReadOnly, narrow: true, phrase: "log in"},
+	Confirm:        {name: "confirm", target: theHost, least: stranger, scope: catalog.ReadOnly, narrow: true, phrase: "confirm"},
 	CreateEntity:   {name: "create_entity", target: theHost, least: isTheHost, scope: catalog.Owner, phrase: "create entity"},
 	UndeleteEntity: {name: "undelete_entity", target: theHost, least: isTheHost, scope: catalog.Owner, phrase: "undelete entity"},
 	ListEntities:   {name: "list_entities", target: theHost, least: isTheHost, scope: catalog.Owner, trail: Refusals, phrase: "list entities"},

@@ -24,6 +24,10 @@ type Question struct {
 	// Entity is whom an action on an account is about.
 	Entity catalog.ID
 
+	// Role is the caller's, in the organization that owns the database or is the
+	// entity. NoRole if they are no organization.
+	Role catalog.Role
+
 	// Token is the short half of the token that RevokeToken is about.
 	Token string
 }
@@ -64,7 +68,25 @@ func (q Question) relation(target target) relation {
 		return isTheHost
 	case target == aDatabase:
 		return q.toDatabase()
-	case target == anAccount && !caller.Anonymous() && caller.Entity == q.Entity:
+	case caller.Anonymous():
+		return stranger
+	case target == anAccount && caller.Entity == q.Entity:
+		return owns
+	case target == anAccount || target == aMembership:
+		return toOrganization(q.Role)
+	}
+	return stranger
+}
+
+// toOrganization returns the relation of somebody of that role to the account of
+// the organization.
+func toOrganization(role catalog.Role) relation {
+	switch role {
+	case catalog.Member:
+		return belongs
+	case catalog.Admin:
+		return administers
+	case catalog.OwnerRole:
 		return owns
 	}
 	return stranger
@@ -80,7 +102,21 @@ func (q Question) toDatabase() relation {
 	case q.Caller.Entity == db.Owner:
 		return owns
 	}
-	switch q.Grant {
+	// Each may raise what the others give, and none lowers it.
+	return max(byRole(q.Role), byGrant(q.Grant), toPublic(db, true))
+}
+
+// byRole returns the relation of somebody of that role to a database of the
+// organization. A member writes, and is no more to it than that.
+func byRole(role catalog.Role) relation {
+	if role == catalog.Member {
+		return writes
+	}
+	return toOrganization(role)
+}
+
+func byGrant(grant catalog.Access) relation {
+	switch grant {
 	case catalog.ReadOnly:
 		return reads
 	case catalog.ReadWrite:
@@ -88,7 +124,7 @@ func (q Question) toDatabase() relation {
 	case catalog.Manager:
 		return manages
 	}
-	return toPublic(db, true)
+	return stranger
 }
 
 // toPublic returns the relation of everybody without a grant.

@@ -32,6 +32,7 @@ type class struct {
 	caller catalog.Principal
 	db     catalog.Database
 	grant  catalog.Access
+	role   catalog.Role
 }
 
 func TestPolicy_every_action_has_its_lines(t *testing.T) {
@@ -118,7 +119,7 @@ func checkRefusal(t *testing.T, q auth.Question, want authtest.Outcome) {
 	// What is hidden must answer as what does not exist, whichever way it is hidden.
 	q.Database, q.Grant = &catalog.Database{Owner: q.Database.Owner}, catalog.NoAccess
 	if q.Caller.Scope.Database.IsZero() {
-		q.Database.Owner = catalog.ID{}
+		q.Database.Owner, q.Role = catalog.ID{}, catalog.NoRole
 	}
 	if auth.Allow(q) != auth.Hidden || auth.Refusal(q, "alice/test").Error() != err.Error() || strings.Contains(err.Error(), "token") {
 		t.Errorf("%s: the hidden database answers %q, one that does not exist %q", q.Action, err, auth.Refusal(q, "alice/test"))
@@ -147,11 +148,40 @@ func TestPolicy_more_access_never_loses(t *testing.T) {
 				t.Errorf("%+v is refused, but allowed with a lower grant", q)
 			}
 		}
+		for more := q.Role; more <= catalog.OwnerRole; more++ {
+			q.Role = more
+			if auth.Allow(q) != auth.Allowed {
+				t.Errorf("%+v is refused, but allowed with a lower role", q)
+			}
+		}
 		if q.Caller.Scope.Access != catalog.NoAccess {
 			for more := q.Caller.Scope.Access; more <= catalog.Manager; more++ {
 				q.Caller.Scope.Access = more
 				if auth.Allow(q) != auth.Allowed {
 					t.Errorf("%+v is refused, but allowed with a lower limit", q)
+				}
+			}
+		}
+	}
+}
+
+// TestPolicy_the_best_of_role_grant_and_public_level_holds adds each grant and
+// public level to each role.
+func TestPolicy_the_best_of_role_grant_and_public_level_holds(t *testing.T) {
+	caller := catalog.Principal{Entity: bob, Slug: "bob"}
+	for _, action := range auth.Actions() {
+		for role := catalog.NoRole; role <= catalog.OwnerRole; role++ {
+			for grant := catalog.NoAccess; grant <= catalog.Manager; grant++ {
+				for public := catalog.PublicNoAccess; public <= catalog.PublicReadOnly; public++ {
+					q := auth.Question{Action: action, Caller: caller, Database: &catalog.Database{ID: here, Owner: alice, Public: public}, Entity: alice}
+					best := auth.Allow(q)
+					byRole, byGrant := q, q
+					byRole.Role, byGrant.Grant = role, grant
+					best = max(best, auth.Allow(byRole), auth.Allow(byGrant))
+					q.Role, q.Grant = role, grant
+					if got := auth.Allow(q); (got == auth.Allowed) != (best == auth.Allowed) {
+						t.Errorf("%s with role %s, grant %s and public level %s: %v, each alone %v", action, role, grant, public, got, best)
+					}
 				}
 			}
 		}
@@ -215,6 +245,8 @@ func TestRefusal_texts(t *testing.T) {
 		{auth.Question{Action: auth.ListGrants, Caller: bobs, Database: forkable}, "alice/D", "Authenticated entity bob can't list permissions for database alice/D"},
 		{auth.Question{Action: auth.RenameDatabase, Caller: bobs, Database: forkable}, "alice/D", "Authenticated entity bob can't rename database alice/D"},
 		{auth.Question{Action: auth.RenameDatabase, Database: forkable}, "alice/D", "Log in to rename database alice/D"},
+		{auth.Question{Action: auth.ChangeMember, Caller: bobs, Entity: alice, Role: catalog.Member}, "acme", "Authenticated entity bob can't change the members of organization acme"},
+		{auth.Question{Action: auth.LeaveOrganization, Caller: bobs, Entity: alice}, "acme", "Authenticated entity bob can't leave organization acme"},
 		{auth.Question{Action: auth.Purge, Caller: bobs}, "", "Authenticated entity bob can't purge what was deleted"},
 		{auth.Question{Action: auth.DeleteDatabase, Caller: scoped, Database: private}, "alice/D", "Authenticated entity alice can't delete database alice/D with this token"},
 	} {
@@ -262,6 +294,9 @@ func classes(section string) []class {
 	switch section {
 	case "account":
 		self := catalog.Principal{Entity: alice, Slug: "alice", Token: ownToken}
+		for role := catalog.Member; role <= catalog.OwnerRole; role++ {
+			all = append(all, class{column: "org-" + role.String(), caller: entity, role: role})
+		}
 		return append(all, class{column: "self", caller: self}, class{column: "other", caller: entity}, class{column: "anonymous"})
 	case "host":
 		return append(all, class{column: "entity", caller: entity}, class{column: "anonymous"})
@@ -273,6 +308,9 @@ func classes(section string) []class {
 			all = append(all, class{column: "system", caller: catalog.Principal{System: true}, db: db}, class{column: "owner", caller: owner, db: db})
 			for grant := catalog.ReadOnly; grant <= catalog.Manager; grant++ {
 				all = append(all, class{column: grant.String(), caller: entity, db: db, grant: grant})
+			}
+			for role := catalog.Member; role <= catalog.OwnerRole; role++ {
+				all = append(all, class{column: "org-" + role.String(), caller: entity, db: db, role: role})
 			}
 			all = append(all, class{column: "none/" + public.String(), caller: entity, db: db})
 			column := "anon/" + public.String()
@@ -317,7 +355,7 @@ func scopeColumn(s catalog.Scope) string {
 
 func question(action auth.Action, line string, c class, scope catalog.Scope) auth.Question {
 	c.caller.Scope = scope
-	q := auth.Question{Action: action, Caller: c.caller, Database: &c.db, Grant: c.grant, Entity: alice, Token: otherToken}
+	q := auth.Question{Action: action, Caller: c.caller, Database: &c.db, Grant: c.grant, Role: c.role, Entity: alice, Token: otherToken}
 	if strings.HasSuffix(line, "/own") {
 		q.Token = ownToken
 	}

@@ -17,17 +17,18 @@ import (
 // something goes wrong, so they belong on the test's own goroutine.
 type Fixture struct {
 	*ayb.Engine
-	Clock *Clock
+	Clock   *Clock
+	Mailbox *Mailbox // takes the engine's e-mails, unless its Config sends them elsewhere
 
 	t   testing.TB
 	cfg ayb.Config
 }
 
 // New opens an engine. cfg may be nil; a DataPath it does not set is a temporary
-// directory, and a clock it does not set is the fixture's.
+// directory, and a clock or a Mailer it does not set is the fixture's.
 func New(t testing.TB, cfg *ayb.Config) *Fixture {
 	t.Helper()
-	f := &Fixture{t: t, Clock: NewClock()}
+	f := &Fixture{t: t, Clock: NewClock(), Mailbox: &Mailbox{}}
 	if cfg != nil {
 		f.cfg = *cfg
 	}
@@ -36,6 +37,9 @@ func New(t testing.TB, cfg *ayb.Config) *Fixture {
 	}
 	if f.cfg.Now == nil {
 		f.cfg.Now = f.Clock.Now
+	}
+	if f.cfg.Mail == nil {
+		f.cfg.Mail = f.Mailbox
 	}
 	f.open()
 	t.Cleanup(func() {
@@ -71,7 +75,19 @@ func (f *Fixture) DataPath() string { return f.cfg.DataPath }
 // MustEntity creates a user and returns the principal that acts as it.
 func (f *Fixture) MustEntity(slug string) ayb.Principal {
 	f.t.Helper()
-	ent, err := f.CreateEntity(f.ctx(), ayb.System, slug, nil)
+	return f.mustEntity(slug, nil)
+}
+
+// MustOrganization creates an organization and returns the principal that acts as
+// it.
+func (f *Fixture) MustOrganization(slug string) ayb.Principal {
+	f.t.Helper()
+	return f.mustEntity(slug, &ayb.EntityOptions{Kind: ayb.Organization})
+}
+
+func (f *Fixture) mustEntity(slug string, opt *ayb.EntityOptions) ayb.Principal {
+	f.t.Helper()
+	ent, err := f.CreateEntity(f.ctx(), ayb.System, slug, opt)
 	if err != nil {
 		f.t.Fatalf("creating entity %s: %v", slug, err)
 	}

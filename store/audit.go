@@ -17,7 +17,7 @@ import (
 // for long.
 const (
 	auditInsertRows = 500
-	auditDeleteRows = 5000
+	deleteRows      = 5000
 )
 
 // The bounds of an audit record's texts, in characters, as in the schema. Longer
@@ -268,12 +268,12 @@ type trimming struct{ table, time, key, newest string }
 
 // older returns a statement that removes some rows from before an instant.
 func (t trimming) older(before time.Time) string {
-	return t.remove(fmt.Sprintf("WHERE %s < %d LIMIT %d", t.time, micros(before), auditDeleteRows))
+	return t.remove(fmt.Sprintf("WHERE %s < %d LIMIT %d", t.time, micros(before), deleteRows))
 }
 
 // beyond returns a statement that removes some rows beyond the newest so many.
 func (t trimming) beyond(rows int64) string {
-	return t.remove(fmt.Sprintf("ORDER BY %s LIMIT %d OFFSET %d", t.newest, auditDeleteRows, rows))
+	return t.remove(fmt.Sprintf("ORDER BY %s LIMIT %d OFFSET %d", t.newest, deleteRows, rows))
 }
 
 func (t trimming) remove(which string) string {
@@ -296,7 +296,7 @@ func (s *Store) removeAll(ctx context.Context, statement string) (removed int64,
 			return removed, err
 		}
 		removed += n
-		if n < auditDeleteRows {
+		if n < deleteRows {
 			return removed, nil
 		}
 	}

@@ -1,6 +1,7 @@
-// Package store keeps ayb's metadata: entities, databases, who may use them,
-// API tokens, and the audit trail. It knows nothing of tenants' own tables and
-// decides nothing about who may do what; the engine does.
+// Package store keeps ayb's metadata: entities, their addresses and members,
+// databases, who may use them, API tokens, and the audit trail. It knows nothing
+// of tenants' own tables and decides nothing about who may do what; the engine
+// does.
 //
 // One schema serves two databases. SQLite, in a file beside the tenants' data,
 // is the default and is meant for one process at a time. PostgreSQL is for those
@@ -19,7 +20,7 @@
 //     number, so that rows which come and go meanwhile cause neither gaps nor
 //     repeats.
 //   - Look-ups that every query needs (an entity or a database by its name, a
-//     grant, a token) are answered from a bounded cache, which every change made
+//     grant, a role, a token) are answered from a bounded cache, which every change made
 //     through the same Store brings up to date before it returns. Changes made
 //     through another Store are seen when the cached row has reached its age
 //     limit; see [Options].

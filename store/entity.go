@@ -206,8 +206,9 @@ func (s *Store) ExpiredEntities(ctx context.Context, before time.Time, limit int
 	return paginate(rows, page, entityRow.entity, nil).Items, err
 }
 
-// PurgeEntity removes a deleted entity for good, with its tokens and the grants
-// it was given; its name is free then. Errors: NotFound if there is no such
+// PurgeEntity removes a deleted entity for good, with its tokens, the grants it
+// was given, its memberships and members, and the addresses with which it logs
+// in; its name and its addresses are free then. Errors: NotFound if there is no such
 // deleted entity, Conflict while it owns databases, live or deleted.
 func (s *Store) PurgeEntity(ctx context.Context, id catalog.ID) error {
 	defer s.forgetEntity(id)
@@ -216,10 +217,13 @@ func (s *Store) PurgeEntity(ctx context.Context, id catalog.ID) error {
 		badReference: {fault.Conflict, "The entity still owns databases; purge those first"},
 	}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
-		for _, hanging := range []any{(*tokenRow)(nil), (*grantRow)(nil)} {
+		for _, hanging := range []any{(*tokenRow)(nil), (*grantRow)(nil), (*methodRow)(nil), (*memberRow)(nil)} {
 			if _, err := tx.NewDelete().Model(hanging).Where("entity_id = ?", id).Exec(ctx); err != nil {
 				return err
 			}
+		}
+		if _, err := tx.NewDelete().Model((*memberRow)(nil)).Where("organization_id = ?", id).Exec(ctx); err != nil {
+			return err
 		}
 		return changed(tx.NewDelete().Model((*entityRow)(nil)).
 			Where("id = ?", id).Where("deleted_at IS NOT NULL").Exec(ctx))
@@ -232,6 +236,7 @@ func (s *Store) forgetEntity(id catalog.ID) {
 	s.entityIDs.drop(id)
 	s.databases.drop(id)
 	s.permissions.drop(id)
+	s.roles.drop(id)
 	s.tokens.drop(id)
 }
 

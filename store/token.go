@@ -56,20 +56,22 @@ func (s *Store) CreateToken(ctx context.Context, t catalog.Token, hash string) e
 		duplicate:    {fault.Exists, "API token already exists"},
 		badReference: {fault.NotFound, "The entity, or the database that the token is limited to, does not exist"},
 	}
-	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
-		position, err := s.nextPosition(ctx, tx, "api_token")
-		if err != nil {
-			return err
-		}
-		row := tokenRow{
-			Short: t.Short, EntityID: t.Entity, Hash: hash,
-			DatabaseID: t.Scope.Database, Access: t.Scope.Access, AppName: t.AppName, Position: position,
-			CreatedAt: micros(t.Created), ExpiresAt: micros(t.Expires),
-			RevokedAt: micros(t.Revoked), UsedAt: micros(t.Used),
-		}
-		_, err = tx.NewInsert().Model(&row).Exec(ctx)
+	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error { return s.insertToken(ctx, tx, t, hash) })
+}
+
+func (s *Store) insertToken(ctx context.Context, tx bun.Tx, t catalog.Token, hash string) error {
+	position, err := s.nextPosition(ctx, tx, "api_token")
+	if err != nil {
 		return err
-	})
+	}
+	row := tokenRow{
+		Short: t.Short, EntityID: t.Entity, Hash: hash,
+		DatabaseID: t.Scope.Database, Access: t.Scope.Access, AppName: t.AppName, Position: position,
+		CreatedAt: micros(t.Created), ExpiresAt: micros(t.Expires),
+		RevokedAt: micros(t.Revoked), UsedAt: micros(t.Used),
+	}
+	_, err = tx.NewInsert().Model(&row).Exec(ctx)
+	return err
 }
 
 // Token returns a token and the hash of its secret half by its short half. A

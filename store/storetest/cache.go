@@ -123,6 +123,7 @@ func (w *walk) token() catalog.Token { return w.tokens[w.random.IntN(len(w.token
 func (w *walk) entitySlug() catalog.Slug {
 	return catalog.Slug(fmt.Sprintf("walker-%d", w.random.IntN(4)))
 }
+func (w *walk) role() catalog.Role { return catalog.Role(w.random.IntN(4)) }
 func (w *walk) slug() catalog.Slug { return catalog.Slug(fmt.Sprintf("d%d", w.random.IntN(8))) }
 
 // step makes one change. Most are possible, and those that are not are refused
@@ -151,6 +152,8 @@ func (w *walk) step() {
 		},
 		func() error { return w.SetGrant(ctx, w.database(), w.entity(), catalog.Access(w.random.IntN(4))) },
 		func() error { return w.SetGrant(ctx, w.database(), w.entity(), catalog.Access(w.random.IntN(4))) },
+		func() error { return w.ChangeMember(ctx, w.entity(), w.entity(), w.role(), w.role()) },
+		func() error { return w.ChangeMember(ctx, w.entity(), w.entity(), catalog.NoRole, w.role()) },
 		func() error { return w.TouchToken(ctx, w.token().Short, now) },
 		func() error {
 			if w.random.IntN(10) > 0 {
@@ -162,7 +165,7 @@ func (w *walk) step() {
 	}
 	err := steps[w.random.IntN(len(steps))]()
 	switch fault.KindOf(err) {
-	case "", fault.NotFound, fault.Exists:
+	case "", fault.NotFound, fault.Exists, fault.Conflict:
 	default:
 		w.t.Fatalf("a step failed: %v", err)
 	}
@@ -180,6 +183,9 @@ func (w *walk) compare() {
 			agree(w.t, w.Store, w.plain, func(s *store.Store) (any, error) {
 				return s.Database(ctx, e.ID, catalog.Slug(fmt.Sprintf("d%d", j)))
 			})
+		}
+		for _, o := range w.entities {
+			agree(w.t, w.Store, w.plain, func(s *store.Store) (any, error) { return s.Role(ctx, o.ID, e.ID) })
 		}
 		for _, d := range w.databases {
 			agree(w.t, w.Store, w.plain, func(s *store.Store) (any, error) { return s.Grant(ctx, d.ID, e.ID) })

@@ -64,10 +64,10 @@ var openTests = []test{
 	{"a_database_of_another_program_is_left_alone", func(t *testing.T, f *fixture) {
 		ctx := context.Background()
 		db := f.fresh(t)
-		db.Exec(t, "CREATE TABLE query_count (theirs INTEGER)") // the last table we would make
+		db.Exec(t, "CREATE TABLE member (theirs INTEGER)") // the last table we would make
 		_, err := store.Open(ctx, db.URL, nil)
 		refused(t, err, fault.Internal)
-		db.Exec(t, "INSERT INTO query_count (theirs) VALUES (1)")
+		db.Exec(t, "INSERT INTO member (theirs) VALUES (1)")
 		db.Exec(t, "CREATE TABLE entity (ours INTEGER)") // is not there
 		db.Exec(t, "CREATE TABLE schema_migration (ours INTEGER)")
 	}},

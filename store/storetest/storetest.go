@@ -35,6 +35,8 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"database", databaseTests},
 		{"grant", grantTests},
 		{"token", tokenTests},
+		{"account", accountTests},
+		{"member", memberTests},
 		{"audit", auditTests},
 		{"page", pageTests},
 		{"cache", cacheTests},

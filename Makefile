@@ -24,6 +24,15 @@ lint: ## formatting and go vet
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt would change: $$files"; exit 1; fi
 	@$(GO) vet $(PKG)
 
+.PHONY: cross
+cross: ## build and vet for macOS and Windows
+	@scripts/cross
+
+.PHONY: image
+image: ## build the container image, where there is something to build it with
+	@if docker info >/dev/null 2>&1; then docker build -f deploy/Dockerfile -t ayb .; \
+	else echo "no container engine answers: only linting"; $(GO) test ./cmd/ayb -run Deploy -v; fi
+
 .PHONY: fuzz
 fuzz: ## fuzz each target for FUZZTIME (default 30s)
 	@scripts/fuzz $(or $(FUZZTIME),30s)

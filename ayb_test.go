@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -177,62 +176,6 @@ func TestEngine_keeps_everything_over_a_restart(t *testing.T) {
 	must(t, err)
 	if len(grants.Items) != 1 || grants.Items[0].Slug != "bob" || grants.Items[0].Access != ayb.ReadWrite {
 		t.Errorf("grants after a restart: %+v", grants)
-	}
-}
-
-// TestEngine_survives_kill kills a process that writes, and finds everything it
-// was told to be written.
-func TestEngine_survives_kill(t *testing.T) {
-	if dir := os.Getenv("AYB_TEST_WRITER"); dir != "" {
-		writeUntilKilled(dir)
-		return
-	}
-	dir := t.TempDir()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestEngine_survives_kill$")
-	cmd.Env = append(os.Environ(), "AYB_TEST_WRITER="+dir)
-	acked := filepath.Join(dir, "acknowledged")
-	must(t, cmd.Start())
-	wait(t, "the child has written something", func() bool {
-		info, err := os.Stat(acked)
-		return err == nil && info.Size() > 20
-	})
-	must(t, cmd.Process.Kill())
-	_ = cmd.Wait() // it was killed
-	text, err := os.ReadFile(acked)
-	must(t, err)
-
-	f := aybtest.New(t, &ayb.Config{DataPath: dir})
-	alice, err := f.Entity(ctx, ayb.System, "alice")
-	must(t, err)
-	count := f.MustQuery(f.Owner(alice), "alice/db", "SELECT count(*) FROM t").Rows[0][0].Int64()
-	if acknowledged := int64(len(text)); count < acknowledged || count > acknowledged+1 {
-		t.Errorf("%d rows, of %d acknowledged", count, acknowledged)
-	}
-}
-
-// writeUntilKilled writes rows, and a byte to a file after each.
-func writeUntilKilled(dir string) {
-	try := func(err error) {
-		if err != nil {
-			panic(err)
-		}
-	}
-	eng, err := ayb.Open(ctx, ayb.Config{DataPath: dir})
-	try(err)
-	alice, err := eng.CreateEntity(ctx, ayb.System, "alice", nil)
-	try(err)
-	p := eng.Owner(alice)
-	_, err = eng.CreateDatabase(ctx, p, "alice/db", nil)
-	try(err)
-	_, err = eng.Query(ctx, p, "alice/db", "CREATE TABLE t (a)")
-	try(err)
-	acked, err := os.Create(filepath.Join(dir, "acknowledged"))
-	try(err)
-	for i := range 100_000 {
-		_, err := eng.Query(ctx, p, "alice/db", "INSERT INTO t VALUES (?)", i)
-		try(err)
-		_, err = acked.WriteString(".")
-		try(err)
 	}
 }
 

@@ -43,6 +43,7 @@ const (
 	closeTime   = 5 * time.Second  // for the last flush of the audit trail
 	releaseTime = 10 * time.Second // for the running queries of a database to end
 	tidyEvery   = time.Hour
+	settleEvery = time.Second // a transfer that could not be completed
 )
 
 // An Engine hosts the databases below one directory. All methods may be called
@@ -66,6 +67,7 @@ type Engine struct {
 
 	calls      *gate
 	background sync.WaitGroup
+	life       context.Context // of what runs beside the calls
 	stop       context.CancelFunc
 	closing    sync.Once
 	closed     error
@@ -132,7 +134,7 @@ func openRunner(cfg Config) (hosting.Runner, error) {
 // the janitor.
 func (e *Engine) start() {
 	ctx, stop := context.WithCancel(context.Background())
-	e.stop = stop
+	e.life, e.stop = ctx, stop
 	e.background.Go(func() { e.journal.run(ctx) })
 	e.background.Go(func() { e.tidyUp(ctx) })
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"ayb/auth"
 	"ayb/catalog"
@@ -67,12 +68,19 @@ type transfer struct {
 func (e *Engine) transfer(ctx context.Context, db Database, owner ID) error {
 	t := transfer{From: fileOf(db), To: hosting.DB{Owner: owner, Database: db.ID, Version: e.ids.next()}}
 	// Both are released, so that the Runner measures both owners anew.
+	var resumes []func()
+	resume := func() {
+		for _, resume := range resumes {
+			resume()
+		}
+	}
+	defer func() { resume() }()
 	for _, version := range []hosting.DB{t.From, t.To} {
-		resume, err := e.release(ctx, version)
+		again, err := e.release(ctx, version)
 		if err != nil {
 			return err
 		}
-		defer resume()
+		resumes = append(resumes, again)
 	}
 	// A note that an earlier transfer has left behind is settled first.
 	if err := e.settle(ctx, db.ID); err != nil {
@@ -88,9 +96,29 @@ func (e *Engine) transfer(ctx context.Context, db Database, owner ID) error {
 	// Whether or not it was moved, and even if that is not known, what is not
 	// current goes; the caller's impatience does not matter for it.
 	if unsettled := e.settle(context.WithoutCancel(ctx), db.ID); unsettled != nil {
-		e.log.Warn("files that a transfer left behind are removed later", "database", db.ID, "error", unsettled)
+		// Until then nobody gets in: both versions are the same file, and what is
+		// written by way of the one that goes would be lost.
+		e.log.Warn("a transfer could not be completed yet", "database", db.ID, "error", unsettled)
+		later := resume
+		resume = func() {}
+		e.background.Go(func() { e.settleLater(db.ID, later) })
 	}
 	return err
+}
+
+// settleLater settles a transfer as soon as that is possible, and then lets
+// requests for its versions in again.
+func (e *Engine) settleLater(database ID, resume func()) {
+	defer resume()
+	again := time.NewTicker(settleEvery)
+	defer again.Stop()
+	for e.settle(e.life, database) != nil {
+		select {
+		case <-again.C:
+		case <-e.life.Done():
+			return
+		}
+	}
 }
 
 func unmovable(err error) error {

@@ -33,11 +33,13 @@ type conn struct {
 	memory int64   // bytes last accounted
 	pages  int64   // PRAGMA max_page_count last set; 0: never
 
-	grown   bool        // there was a commit since the size was last taken
-	reads   bool        // it is not for writing, nor a session's
-	empty   bool        // of a database without a file: sees none of it when it is made
-	broken  bool        // a panic passed through; only closing is safe
-	working atomic.Bool // it is running somebody's text
+	grown  bool // there was a commit since the size was last taken
+	reads  bool // it is not for writing, nor a session's
+	empty  bool // of a database without a file: sees none of it when it is made
+	broken bool // a panic passed through; only closing is safe
+
+	committing bool        // a panic now leaves the outcome unknown
+	working    atomic.Bool // it is running somebody's text
 }
 
 // access says how a connection is opened.
@@ -138,6 +140,12 @@ func (c *conn) configure(how access) error {
 		}
 	}
 	c.watch(how)
+	// What has to work when memory is short is compiled while there is plenty.
+	for _, text := range []string{"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "PRAGMA page_count"} {
+		if _, err := c.hosted(text); err != nil {
+			return err
+		}
+	}
 	for category, value := range map[sqlite3.LimitCategory]int{
 		sqlite3.LIMIT_LENGTH:              limits.ValueBytes,
 		sqlite3.LIMIT_SQL_LENGTH:          max(limits.SQLBytes, 1<<16),
@@ -200,13 +208,29 @@ func (c *conn) hosted(text string) (*sqlite3.Stmt, error) {
 	return stmt, err
 }
 
-// rollback ends what is open, whatever it is. It cannot be interrupted.
+// set runs a PRAGMA of the host that changes the connection: it does so while it
+// is compiled, so it is compiled each time.
+func (c *conn) set(pragma string) (err error) {
+	was := c.guard.mode
+	c.guard.mode = hostMode
+	defer func() { c.guard.mode = was }()
+	defer c.recovered(&err)
+	return c.c.Exec(pragma)
+}
+
+// rollback ends what is open, whatever it is. It cannot be interrupted, and it
+// does not panic, for it is called where nobody recovers.
 func (c *conn) rollback() {
 	if c.broken || c.c.GetAutocommit() {
 		return
 	}
 	c.intr.disarm()
-	if err := c.exec("ROLLBACK"); err != nil {
+	var err error
+	func() {
+		defer c.recovered(&err)
+		err = c.exec("ROLLBACK")
+	}()
+	if err != nil {
 		c.broken = true
 	}
 }
@@ -303,6 +327,8 @@ func (c *conn) finish() {
 
 // measure takes the size of the database after a commit.
 func (c *conn) measure() {
+	var err error
+	defer c.recovered(&err)
 	stmt, err := c.hosted("PRAGMA page_count")
 	if err != nil {
 		return

@@ -42,7 +42,8 @@ type database struct {
 	readers readerPool
 	writer  writerQueue
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex   // guards what follows
+	ending   *fault.Error // why no session may begin; nil: they may
 	conns    map[*conn]struct{}
 	sessions map[*session]struct{}
 }
@@ -150,17 +151,17 @@ func (db *database) generation() Generation {
 	return Generation{Incarnation: db.incarnation, Commits: db.commits.Load()}
 }
 
-// wait waits for a turn: until ready, or the caller gives up, or QueueTime is
-// over.
-func (db *database) wait(ctx context.Context, ready <-chan struct{}, what string) error {
+// wait waits for a turn: until ready gives one, or the caller gives up, or
+// QueueTime is over.
+func wait[T any](ctx context.Context, db *database, ready <-chan T, what string) (turn T, err error) {
 	timer := time.NewTimer(db.r.limits.QueueTime)
 	defer timer.Stop()
 	select {
-	case <-ready:
-		return nil
+	case turn = <-ready:
+		return turn, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return turn, ctx.Err()
 	case <-timer.C:
-		return fault.New(fault.Busy, "Waited limits.queue_time (%v) for %s; the database is busy, try again", db.r.limits.QueueTime, what)
+		return turn, fault.New(fault.Busy, "Waited limits.queue_time (%v) for %s; the database is busy, try again", db.r.limits.QueueTime, what)
 	}
 }

@@ -131,6 +131,10 @@ func (c *conn) recovered(err *error) {
 		return
 	}
 	c.broken = true
+	if c.committing {
+		*err = c.unknown(fmt.Errorf("panic while committing: %v\n%s", v, debug.Stack()))
+		return
+	}
 	if v == outOfMemory {
 		*err = fault.New(fault.TooLarge, "The query needed more memory than limits.connection_memory (%d MiB) allows", c.db.r.limits.ConnectionMemory>>20)
 		return

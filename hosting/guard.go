@@ -29,6 +29,7 @@ type guard struct {
 	vacuum   bool   // a plain VACUUM is running
 	several  bool   // the statement being compiled is one of several
 	text     string // of the statement being compiled
+	explain  bool   // it is an EXPLAIN
 	seen     facts
 	refusal  error // what to tell the user if SQLite says "not authorized"
 }
@@ -47,6 +48,7 @@ type facts struct {
 // begin makes the guard ready for the next statement.
 func (g *guard) begin(text string) {
 	g.text, g.seen, g.refusal = text, facts{}, nil
+	g.explain = firstWord(text) == "EXPLAIN"
 }
 
 // deny refuses with a sentence of ours in place of SQLite's "not authorized".
@@ -95,10 +97,12 @@ func (g *guard) authorize(action sqlite3.AuthorizerActionCode, arg, sub, schema,
 	case sqlite3.AUTH_PRAGMA:
 		return g.pragma(arg, sub)
 	case sqlite3.AUTH_TRANSACTION:
-		g.seen.transaction = strings.ToUpper(arg)
+		if !g.explain {
+			g.seen.transaction = strings.ToUpper(arg)
+		}
 		return sqlite3.AUTH_OK
 	case sqlite3.AUTH_SAVEPOINT:
-		g.seen.savepoint = true
+		g.seen.savepoint = !g.explain
 		return sqlite3.AUTH_OK
 	case sqlite3.AUTH_ATTACH:
 		if g.vacuum && arg == "" {
@@ -119,7 +123,9 @@ func (g *guard) schema(name string) sqlite3.AuthorizerReturnCode {
 
 // table allows reading any table that is not one of the modules kept away.
 func (g *guard) table(name string) sqlite3.AuthorizerReturnCode {
-	if moduleVerdict(strings.ToLower(name)).denied {
+	name = strings.ToLower(name)
+	pragma, isPragma := strings.CutPrefix(name, "pragma_")
+	if moduleVerdict(name).denied || isPragma && pragmaVerdict(pragma, "", false) != pragmaRead {
 		return g.deny("The table %q is not available", name)
 	}
 	return sqlite3.AUTH_OK
@@ -139,6 +145,9 @@ func (g *guard) function(name string) sqlite3.AuthorizerReturnCode {
 }
 
 func (g *guard) pragma(name, arg string) sqlite3.AuthorizerReturnCode {
+	if g.explain { // SQLite carries out most of them while it compiles
+		return g.deny("EXPLAIN of a PRAGMA is not available")
+	}
 	g.seen.pragma = true
 	rule := pragmaVerdict(name, arg, arg != "" || g.assigns())
 	switch {

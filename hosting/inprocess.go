@@ -319,6 +319,9 @@ func (r *InProcess) unhold(db *database) {
 	defer r.mu.Unlock()
 	close(db.held)
 	db.held, db.idle = nil, nil
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.ending = nil
 }
 
 // Stats implements Runner.

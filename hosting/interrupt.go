@@ -18,7 +18,8 @@ type interrupt struct {
 	context.Context // of the request; never nil
 
 	closing *atomic.Bool // of the Runner
-	killed  atomic.Pointer[fault.Error]
+	killed  atomic.Pointer[killing]
+	request atomic.Uint64 // counts what the connection was armed for
 
 	start   time.Time
 	budget  time.Duration // of execution; 0: none
@@ -48,6 +49,7 @@ func (i *interrupt) arm(ctx context.Context, name string, budget, stream time.Du
 	i.Context, i.name, i.budget, i.stream = ctx, name, budget, stream
 	i.blocked, i.handed, i.reason, i.fresh = 0, time.Time{}, nil, true
 	i.skip, i.stride = 0, 1
+	i.request.Add(1)
 	i.start = time.Now()
 }
 
@@ -62,7 +64,21 @@ func (i *interrupt) disarm() {
 
 // kill ends what the connection is doing, now and in future, for the reason
 // given.
-func (i *interrupt) kill(reason *fault.Error) { i.killed.CompareAndSwap(nil, reason) }
+func (i *interrupt) kill(reason *fault.Error) {
+	i.killed.CompareAndSwap(nil, &killing{reason: reason})
+}
+
+// killRequest ends what the connection is doing now. If that has ended by itself
+// meanwhile, nothing happens to what comes next.
+func (i *interrupt) killRequest(reason *fault.Error) {
+	i.killed.CompareAndSwap(nil, &killing{reason: reason, request: i.request.Load()})
+}
+
+// A killing is the wish that a connection end what it does.
+type killing struct {
+	reason  *fault.Error
+	request uint64 // the request that is meant; 0: all
+}
 
 // handOver notes that a row goes to the sink. The time until the next look at
 // the clock, less sinkGrace, is the sink's and not the query's: a row that is hard
@@ -130,9 +146,9 @@ func (i *interrupt) check(now time.Time) error {
 	if i.reason != nil {
 		return i.reason
 	}
-	if k := i.killed.Load(); k != nil {
-		i.reason = k
-		return k
+	if k := i.killed.Load(); k != nil && (k.request == 0 || k.request == i.request.Load()) {
+		i.reason = k.reason
+		return i.reason
 	}
 	if err := i.Context.Err(); err != nil {
 		i.reason = err

@@ -18,10 +18,10 @@ type owner struct {
 	r    *InProcess
 	path string
 
-	temp    atomic.Int64 // bytes of temporary files
-	sizes   atomic.Int64 // bytes of all databases, once measured
-	ready   sync.Once    // for the temporary directory
-	tempErr error
+	temp   atomic.Int64 // bytes of temporary files
+	sizes  atomic.Int64 // bytes of all databases, once measured
+	making sync.Mutex   // of the temporary directory
+	made   bool
 
 	open      sync.Map // of *database
 	measuring sync.Mutex
@@ -42,12 +42,17 @@ func (r *InProcess) owner(id catalog.ID) *owner {
 // killed has left in it goes the first time.
 func (o *owner) tempDir() (string, error) {
 	dir := filepath.Join(o.path, tmpName)
-	o.ready.Do(func() {
-		if o.tempErr = os.RemoveAll(dir); o.tempErr == nil {
-			o.tempErr = os.MkdirAll(dir, 0o700)
-		}
-	})
-	return dir, o.tempErr
+	o.making.Lock()
+	defer o.making.Unlock()
+	if o.made {
+		return dir, nil
+	}
+	err := os.RemoveAll(dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	o.made = err == nil
+	return dir, err
 }
 
 // tempFile makes a temporary file and unlinks it at once, so that it is gone

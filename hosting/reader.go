@@ -16,46 +16,57 @@ type readerPool struct {
 
 	mu     sync.Mutex
 	idle   []*conn
-	open   int             // idle and in use
-	queued []chan struct{} // each closed when a place is free
+	open   int          // idle and in use
+	queued []chan *conn // each receives once: a connection, or nil, the place to open one
 }
 
-// take returns a connection, opened if need be.
+// take returns a connection, opened if need be. Who waits is served in order.
 func (p *readerPool) take(ctx context.Context) (*conn, error) {
-	for {
-		p.mu.Lock()
-		if n := len(p.idle); n > 0 {
-			c := p.idle[n-1]
-			p.idle = p.idle[:n-1]
-			p.mu.Unlock()
-			return c, nil
-		}
-		if p.open < p.db.r.limits.Readers {
-			p.open++
-			p.mu.Unlock()
-			return p.fresh()
-		}
-		if len(p.queued) >= p.db.r.limits.QueuedReads {
-			p.mu.Unlock()
-			return nil, fault.New(fault.Busy, "More than limits.queued_reads (%d) queries wait to read this database; try again", p.db.r.limits.QueuedReads)
-		}
-		ready := make(chan struct{})
-		p.queued = append(p.queued, ready)
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 {
+		c := p.idle[n-1]
+		p.idle = p.idle[:n-1]
 		p.mu.Unlock()
-		if err := p.db.wait(ctx, ready, "a turn to read"); err != nil {
-			p.abandon(ready)
-			return nil, err
-		}
+		return p.usable(c)
 	}
+	if p.open < p.db.r.limits.Readers {
+		p.open++
+		p.mu.Unlock()
+		return p.fresh()
+	}
+	if limit := p.db.r.limits.QueuedReads; len(p.queued) >= limit {
+		p.mu.Unlock()
+		return nil, fault.New(fault.Busy, "More than limits.queued_reads (%d) queries wait to read this database; try again", limit)
+	}
+	turn := make(chan *conn, 1)
+	p.queued = append(p.queued, turn)
+	p.mu.Unlock()
+	c, err := wait(ctx, p.db, turn, "a turn to read")
+	if err != nil {
+		p.abandon(turn)
+		return nil, err
+	}
+	return p.usable(c)
 }
 
+// usable opens a connection if there is only the place for one, or if the one
+// that waited in the pool was told to end.
+func (p *readerPool) usable(c *conn) (*conn, error) {
+	switch {
+	case c == nil:
+		return p.fresh()
+	case !c.reusable():
+		c.close()
+		return p.fresh()
+	}
+	return c, nil
+}
+
+// fresh opens a connection in a place that is already counted.
 func (p *readerPool) fresh() (*conn, error) {
 	c, err := p.db.open(toRead)
 	if err != nil {
-		p.mu.Lock()
-		p.open--
-		p.wake()
-		p.mu.Unlock()
+		p.pass(nil)
 		return nil, err
 	}
 	return c, nil
@@ -63,38 +74,41 @@ func (p *readerPool) fresh() (*conn, error) {
 
 // abandon leaves the queue; a turn that came at the last moment goes on to the
 // next.
-func (p *readerPool) abandon(ready chan struct{}) {
+func (p *readerPool) abandon(turn chan *conn) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := slices.Index(p.queued, ready); i >= 0 {
+	i := slices.Index(p.queued, turn)
+	if i >= 0 {
 		p.queued = slices.Delete(p.queued, i, i+1)
-		return
 	}
-	p.wake()
-}
-
-// wake lets the first of the queue look again. The caller holds p.mu.
-func (p *readerPool) wake() {
-	if len(p.queued) > 0 {
-		close(p.queued[0])
-		p.queued = slices.Delete(p.queued, 0, 1)
+	p.mu.Unlock()
+	if i < 0 {
+		p.pass(<-turn)
 	}
 }
 
 // give takes a connection back.
 func (p *readerPool) give(c *conn) {
-	reusable := c.reusable()
-	if !reusable {
+	if !c.reusable() {
 		c.close()
+		c = nil
 	}
+	p.pass(c)
+}
+
+// pass hands a connection, or nil for the place of one, to the first of the
+// queue, or keeps it.
+func (p *readerPool) pass(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if reusable {
-		p.idle = append(p.idle, c)
-	} else {
+	switch {
+	case len(p.queued) > 0:
+		p.queued[0] <- c
+		p.queued = slices.Delete(p.queued, 0, 1)
+	case c == nil:
 		p.open--
+	default:
+		p.idle = append(p.idle, c)
 	}
-	p.wake()
 }
 
 // close closes the idle connections, which are all of them when nobody is in

@@ -87,6 +87,9 @@ func (db *database) begin(job Job) (*session, error) {
 func (db *database) admit(s *session) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	if db.ending != nil {
+		return db.ending
+	}
 	if limit := db.r.limits.Sessions; len(db.sessions) >= limit {
 		return fault.New(fault.Busy, "This database has limits.sessions (%d) sessions open; close one, or try again", limit)
 	}
@@ -100,8 +103,11 @@ func (db *database) dismiss(s *session) {
 	delete(db.sessions, s)
 }
 
-// endSessions ends all sessions of the database.
+// endSessions ends all sessions of the database and keeps new ones from beginning.
 func (db *database) endSessions(reason *fault.Error) {
+	db.mu.Lock()
+	db.ending = reason
+	db.mu.Unlock()
 	for _, s := range db.openSessions() {
 		s.end(reason)
 	}
@@ -304,13 +310,33 @@ func (s *session) statement(ctx context.Context, st *statement, args *binder, la
 		return c.vacuum(st)
 	}
 	before := c.c.TotalChanges()
-	if err := c.stream(st, sink, sum); err != nil {
-		return c.uncertain(err)
+	if err := s.apply(st, sink, sum); err != nil {
+		return err
 	}
 	if c.c.TotalChanges() != before {
 		sum.Changes += c.c.Changes()
 	}
 	return nil
+}
+
+// apply steps a statement. One that writes outside a transaction has one of its
+// own, because ending it between its rows would commit it.
+func (s *session) apply(st *statement, sink Sink, sum *catalog.Summary) error {
+	c := s.conn
+	if st.readOnly || st.pragma || st.savepoint || st.transaction != "" || !c.c.GetAutocommit() {
+		c.committing = st.transaction == "COMMIT"
+		err := c.stream(st, sink, sum)
+		c.committing = false
+		return c.uncertain(err)
+	}
+	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return c.fault(err)
+	}
+	if err := c.stream(st, sink, sum); err != nil {
+		c.rollback()
+		return err
+	}
+	return c.commit()
 }
 
 // takeTurn waits for the writer's turn, unless the session has it.

@@ -52,7 +52,7 @@ func (c *conn) prepare(text string) (*statement, string, error) {
 	} else if end == len(text) {
 		rest = ""
 	}
-	if st != nil && rest == "" && flags != 0 {
+	if st != nil && rest == "" && flags != 0 && !c.guard.explain {
 		c.keep(text, st)
 	}
 	return st, rest, nil
@@ -61,6 +61,11 @@ func (c *conn) prepare(text string) (*statement, string, error) {
 // compile compiles one statement and looks at it.
 func (c *conn) compile(text string, flags sqlite3.PrepareFlag) (*statement, string, error) {
 	c.guard.begin(text)
+	if c.guard.explain { // of which SQLite does not look whether its schema is up to date
+		if err := c.exec("SELECT 1 FROM sqlite_schema LIMIT 1"); err != nil {
+			return nil, "", err
+		}
+	}
 	stmt, tail, err := c.c.PrepareFlags(text, flags)
 	if err != nil || stmt == nil {
 		return nil, "", err

@@ -60,7 +60,7 @@ func (q *writerQueue) push(do func()) (*turn, error) {
 // not come within QueueTime, or before the caller gives up, does not come any
 // more. One that has come is waited for: its connection knows the context.
 func (q *writerQueue) await(ctx context.Context, t *turn, ready <-chan struct{}) error {
-	err := q.db.wait(ctx, ready, "a turn to write")
+	_, err := wait(ctx, q.db, ready, "a turn to write")
 	if err == nil {
 		return nil
 	}
@@ -185,7 +185,7 @@ func (db *database) endLongReaders() {
 	db.mu.Unlock()
 	for _, c := range conns {
 		if c.reads && c.working.Load() {
-			c.intr.kill(fault.New(fault.TooLarge, "The query read for so long that the log of the database could not be emptied (limits.wal_bytes, %d MiB) and was ended; read in smaller parts", limit))
+			c.intr.killRequest(fault.New(fault.TooLarge, "The query read for so long that the log of the database could not be emptied (limits.wal_bytes, %d MiB) and was ended; read in smaller parts", limit))
 		}
 	}
 }
@@ -246,6 +246,9 @@ func (discard) Row(catalog.Row) error          { return nil }
 // write runs a text in one transaction.
 func (c *conn) write(ctx context.Context, job *Job, text string, lead bool, kept *rowBuffer, sum *catalog.Summary) (err error) {
 	c.start(ctx, writeMode)
+	if lead {
+		defer c.restoreForeignKeys()
+	}
 	defer c.rollback()
 	defer c.recovered(&err)
 	if err := c.limitPages(job.Quota); err != nil {
@@ -253,10 +256,9 @@ func (c *conn) write(ctx context.Context, job *Job, text string, lead bool, kept
 	}
 	c.c.SetLastInsertRowID(0)
 	if lead {
-		if err := c.exec("PRAGMA foreign_keys=OFF"); err != nil {
+		if err := c.set("PRAGMA foreign_keys=OFF"); err != nil {
 			return c.fault(err)
 		}
-		defer c.restoreForeignKeys()
 	}
 	err = c.writeText(text, newBinder(job.Statement.Args), kept, sum)
 	sum.Elapsed = c.intr.elapsed()
@@ -272,12 +274,19 @@ func (c *conn) restoreForeignKeys() {
 		return
 	}
 	c.intr.disarm()
-	if err := c.exec("PRAGMA foreign_keys=ON"); err != nil {
+	if err := c.set("PRAGMA foreign_keys=ON"); err != nil {
 		c.broken = true
 	}
 }
 
+// writeText runs a text in a transaction, even if it is one statement: one that
+// ends early, or fails halfway under OR FAIL, would commit what it has done so
+// far. The transaction begins before the first statement is compiled, because
+// some pragmas do their work then, unless there is a transaction.
 func (c *conn) writeText(text string, args binder, kept *rowBuffer, sum *catalog.Summary) error {
+	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return c.fault(err)
+	}
 	st, rest, err := c.prepare(text)
 	switch {
 	case err != nil:
@@ -295,12 +304,10 @@ func (c *conn) writeText(text string, args binder, kept *rowBuffer, sum *catalog
 		return err
 	}
 	if st.vacuum {
+		if err := c.exec("ROLLBACK"); err != nil {
+			return c.fault(err)
+		}
 		return c.vacuum(st)
-	}
-	// In a transaction even if it is alone: a statement that ends early, or
-	// fails halfway under OR FAIL, would commit what it has done so far.
-	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
-		return c.fault(err)
 	}
 	if err := c.apply(st, kept, sum); err != nil {
 		return err
@@ -327,10 +334,6 @@ func (c *conn) apply(st *statement, kept *rowBuffer, sum *catalog.Summary) error
 // writeTexts runs several statements in one transaction: each is compiled when
 // those before it have run, because it may need what they made.
 func (c *conn) writeTexts(st *statement, rest string, args binder, kept *rowBuffer, sum *catalog.Summary) error {
-	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
-		c.done(st)
-		return c.fault(err)
-	}
 	wrapped, ended := st.transaction == "BEGIN", false
 	for first := true; st != nil; first = false {
 		if ended = wrapped && !first && st.transaction == "COMMIT" && rest == ""; ended {
@@ -379,21 +382,32 @@ func (c *conn) applyNext(st *statement, args *binder, kept *rowBuffer, sum *cata
 
 // commit commits the transaction that is open.
 func (c *conn) commit() error {
-	if err := c.exec("COMMIT"); err != nil {
-		return c.uncertain(c.fault(err))
+	c.committing = true
+	err := c.exec("COMMIT")
+	c.committing = false
+	if err == nil {
+		return nil
 	}
-	return nil
+	if errors.Is(err, sqlite3.IOERR) { // whatever it was, the log may be complete
+		return c.unknown(err)
+	}
+	return c.fault(err)
+}
+
+// unknown makes the outcome of a write one that cannot be known. The connection
+// is not used again, so that the next one finds out.
+func (c *conn) unknown(err error) error {
+	c.broken = true
+	return fault.Wrap(fault.OutcomeUnknown, err, "The server could not make the write durable, and can't tell whether it was kept; look before you send it again")
 }
 
 // uncertain marks a failure after which it cannot be known whether the write
-// was kept: the log was written, and making it durable failed. The connection
-// is not used again, so that the next one finds out.
+// was kept: the log was written, and making it durable failed.
 func (c *conn) uncertain(err error) error {
 	if code, ok := errors.AsType[sqlite3.ExtendedErrorCode](err); !ok || code != sqlite3.IOERR_FSYNC {
 		return err
 	}
-	c.broken = true
-	return fault.Wrap(fault.OutcomeUnknown, err, "The server could not make the write durable, and can't tell whether it was kept; look before you send it again")
+	return c.unknown(err)
 }
 
 // vacuum runs a plain VACUUM, which attaches a scratch file of its own.

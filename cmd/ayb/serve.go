@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"ayb"
+	"ayb/fault"
+	"ayb/httpapi"
+	"ayb/internal/mail"
+)
+
+// Bounds of the server's own connections.
+const (
+	headerTime  = 10 * time.Second // to send the header of a request
+	idleTime    = 2 * time.Minute  // between two requests on a connection
+	headerBytes = 64 << 10
+
+	// jsonRoom is what a query may be longer than its SQL: parameters, and the
+	// JSON around them.
+	jsonRoom = 1 << 20
+)
+
+// Bounds of the end. Requests under way have the first of them to finish; after
+// the second the process ends whatever happens.
+const (
+	drainTime = 7 * time.Second
+	stopTime  = 10 * time.Second
+)
+
+// isolation says where SQL runs.
+const isolation = "SQL runs within the server process, in a bounded SQLite memory behind an allow-list; worker processes are not in this build"
+
+// serverCommand is "ayb server".
+type serverCommand struct{ configFlag }
+
+// Run serves until SIGINT or SIGTERM. A second signal ends the process at once.
+func (cmd serverCommand) Run(s surrounding) error {
+	c, err := cmd.load(s)
+	if err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGPIPE) // nobody has to read what is printed
+	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer restore()
+	context.AfterFunc(ctx, restore)
+	return serve(ctx, c, s.out, newLogger(c, s.errout))
+}
+
+// newLogger returns a logger of the configured form.
+func newLogger(c *config, w io.Writer) *slog.Logger {
+	opt := &slog.HandlerOptions{Level: c.level()}
+	if c.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opt))
+	}
+	return slog.New(slog.NewTextHandler(w, opt))
+}
+
+// serve opens the engine and serves it until ctx ends. It returns when nothing
+// of it runs any more, at most stopTime after the end of ctx.
+func serve(ctx context.Context, c *config, out io.Writer, logger *slog.Logger) error {
+	listener, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // the server closes it too, if it comes to that
+	port := listener.Addr().(*net.TCPAddr).Port
+	eng, err := openEngine(ctx, c, port, out, logger)
+	if ctx.Err() != nil && eng == nil {
+		return nil // stopped before it had begun
+	}
+	if err != nil {
+		return err
+	}
+	server := newServer(c, eng, port, logger)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	fmt.Fprintf(out, "Starting server %s...\nIsolation: %s.\n", joined(c.Host, int64(port)), isolation)
+	if c.talksToTerminal() {
+		fmt.Fprintf(out, "E-mails go to %s and are shown here, until [email.smtp] or [email.file] is configured.\n", c.mailFile())
+	}
+	select {
+	case err := <-failed:
+		return errors.Join(fault.Wrap(fault.Unavailable, err, "The server can't accept connections any more"), eng.Close())
+	case <-ctx.Done():
+		fmt.Fprintln(out, "Shutting down server...")
+		return shutDown(server, eng, logger)
+	}
+}
+
+// listen takes the port. Errors: Unavailable, in the words of an operator.
+func listen(ctx context.Context, c *config) (net.Listener, error) {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", c.address())
+	if err == nil {
+		return listener, nil
+	}
+	const wsaAddrInUse = syscall.Errno(10048) // what Windows says for EADDRINUSE
+	reason := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, wsaAddrInUse):
+		reason = "the port is in use by another program; stop it, or choose another port (port in ayb.toml, or AYB__PORT)"
+	case errors.Is(err, fs.ErrPermission):
+		reason = "permission denied; ports below 1024 take privileges, so choose a higher port"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		reason = "this machine has no such address; check host (0.0.0.0 is every address)"
+	default:
+		return nil, fault.Wrap(fault.Unavailable, err, "The server can't listen on %s; check host and port", c.address())
+	}
+	return nil, fault.New(fault.Unavailable, "The server can't listen on %s: %s", c.address(), reason)
+}
+
+// openEngine opens the engine with e-mail as configured.
+func openEngine(ctx context.Context, c *config, port int, out io.Writer, logger *slog.Logger) (*ayb.Engine, error) {
+	cfg := c.engine()
+	cfg.Logger = logger
+	cfg.PublicURL = c.publicURL(port)
+	cfg.Mail = mail.New(logger, c.transports(out)...)
+	return ayb.Open(ctx, cfg)
+}
+
+// newServer returns the HTTP server around the API of an engine. It has no bound
+// on a whole request or answer: those may stream for long, and are bounded piece
+// by piece by the handler.
+func newServer(c *config, eng *ayb.Engine, port int, logger *slog.Logger) *http.Server {
+	opt := &httpapi.Options{
+		PublicURL:      c.publicURL(port),
+		TrustedProxies: c.proxies(),
+		CORSOrigin:     c.CORS.Origin,
+		MaxSQLBytes:    c.Limits.SQLBytes + jsonRoom,
+		MaxResultBytes: c.Limits.ResultBytes,
+		Stall:          c.Limits.WriteStall,
+		Logger:         logger,
+	}
+	if c.PublicURL == "" && len(opt.TrustedProxies) > 0 {
+		opt.PublicURL = "" // the proxies tell
+	}
+	return &http.Server{
+		Handler:           httpapi.New(eng, opt),
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
+
+// shutDown lets requests finish, ends those that do not, and closes the engine.
+// Errors: TimedOut, if that did not end in time.
+func shutDown(server *http.Server, eng *ayb.Engine, logger *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	closed := make(chan error, 1)
+	go func() {
+		drain, cancel := context.WithTimeout(ctx, drainTime)
+		defer cancel()
+		if err := server.Shutdown(drain); err != nil {
+			logger.Warn("requests that did not end in time are cut off", "after", drainTime)
+			server.Close()
+		}
+		closed <- eng.Close()
+	}()
+	select {
+	case err := <-closed:
+		return err
+	case <-ctx.Done():
+		return fault.New(fault.TimedOut, "The server did not stop within %v and was ended; nothing that it acknowledged is lost", stopTime)
+	}
+}

@@ -1,0 +1,244 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"ayb"
+	"ayb/fault"
+	"ayb/httpapi/wire"
+)
+
+// statusGone is what the log says of a request whose client went away.
+const statusGone = 499
+
+// empty is the body of a success that has nothing to say.
+type empty struct{}
+
+// A delivered body has been sent by the endpoint itself.
+type delivered struct{}
+
+// A page is a body of HTML, with the status that goes with it.
+type page struct {
+	status int
+	html   []byte
+}
+
+// ServeHTTP answers a request: it is the adapter between HTTP and endpoints.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{api: a, w: w, r: r, control: *http.NewResponseController(w), began: a.opt.Now()}
+	defer x.end()
+	x.introduce()
+	if x.crossOrigin() {
+		return
+	}
+	if x.route, x.params = a.router.match(r.Method, r.URL.EscapedPath()); x.route == nil {
+		x.sendNothing(http.StatusNotFound)
+		return
+	}
+	body, err := x.do()
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	x.answer(body)
+}
+
+// do finds out who is calling and does what the route is for.
+func (x *exchange) do() (any, error) {
+	var err error
+	if x.caller, err = x.identify(); err != nil {
+		return nil, err
+	}
+	return x.route.do(x)
+}
+
+// identify returns who is calling. A token that is not valid is an error also
+// where none is needed. Errors: Unauthenticated.
+func (x *exchange) identify() (ayb.Principal, error) {
+	anonymous := ayb.Anonymous.From(x.address)
+	headers := x.r.Header["Authorization"]
+	switch {
+	case x.route.caller == nobody || len(headers) == 0 && x.route.caller == optional:
+		return anonymous, nil
+	case len(headers) == 0:
+		return anonymous, fault.New(fault.Unauthenticated, "This endpoint requires authentication")
+	}
+	scheme, token, ok := strings.Cut(headers[0], " ")
+	if len(headers) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
+		return anonymous, as(wire.Other, fault.New(fault.Unauthenticated, "Invalid Authorization header: expected `Bearer <token>`"))
+	}
+	p, err := x.eng.Authenticate(x.ctx(), strings.TrimSpace(token))
+	return p.From(x.address), asIf(fault.Unauthenticated, wire.InvalidToken, err)
+}
+
+// answer sends the body of a success.
+func (x *exchange) answer(body any) {
+	header := x.w.Header()
+	switch body := body.(type) {
+	case delivered:
+	case *result:
+		defer body.release()
+		header["Content-Type"] = contentJSON
+		x.send(x.route.status, body.size, body.pieces...)
+	case page:
+		header["Content-Type"] = contentHTML
+		x.send(body.status, int64(len(body.html)), body.html)
+	case nil:
+		x.sendNothing(x.route.status)
+	default:
+		text, err := wire.Encode(body)
+		if err != nil {
+			x.fail(err)
+			return
+		}
+		header["Content-Type"] = contentJSON
+		x.send(x.route.status, int64(len(text)), text)
+	}
+}
+
+// The values of headers that do not change; nobody writes to them.
+var (
+	contentJSON = []string{"application/json"}
+	contentHTML = []string{"text/html; charset=utf-8"}
+)
+
+// fail answers with an error.
+func (x *exchange) fail(err error) {
+	x.err = err
+	if errors.Is(err, context.Canceled) && x.ctx().Err() != nil {
+		x.status = statusGone
+		panic(http.ErrAbortHandler) // nobody is there to read
+	}
+	status, e := envelope(err)
+	text, err := wire.Encode(e)
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	header := x.w.Header()
+	switch status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", "Bearer")
+	case http.StatusTooManyRequests:
+		header.Set("Retry-After", strconv.Itoa(retryAfter(x.err)))
+	}
+	header["Content-Type"] = contentJSON
+	x.send(status, int64(len(text)), text)
+}
+
+// sendNothing answers without a body.
+func (x *exchange) sendNothing(status int) {
+	x.leaveBody()
+	x.status = status
+	if status != http.StatusNoContent {
+		x.w.Header().Set("Content-Length", "0")
+	}
+	x.w.WriteHeader(status)
+}
+
+// send answers with a body of size bytes, in pieces, compressed if that is
+// wanted and worth it.
+func (x *exchange) send(status int, size int64, pieces ...[]byte) {
+	x.leaveBody()
+	if size > compressAbove {
+		if s := x.squeezer(); s != nil {
+			x.status = status
+			x.w.WriteHeader(status)
+			x.sendSqueezed(s, pieces)
+			return
+		}
+	}
+	x.status = status
+	x.setHeader(2, "Content-Length", strconv.FormatInt(size, 10))
+	x.w.WriteHeader(status)
+	for _, piece := range pieces {
+		if _, err := x.Write(piece); err != nil {
+			x.abandon(err)
+		}
+	}
+	x.finish()
+}
+
+func (x *exchange) sendSqueezed(s *squeezer, pieces [][]byte) {
+	defer x.squeezers.put(s)
+	for _, piece := range pieces {
+		if _, err := s.Write(piece); err != nil {
+			x.abandon(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		x.abandon(err)
+	}
+	x.finish()
+}
+
+// Write sends a piece of the body; the client has a while to accept it.
+func (x *exchange) Write(p []byte) (int, error) {
+	x.control.SetWriteDeadline(time.Now().Add(x.opt.Stall))
+	n, err := x.w.Write(p)
+	x.sent += int64(n)
+	return n, err
+}
+
+// finish sends what is left of the answer and takes the deadline away: what
+// comes next on the connection may not be ours.
+func (x *exchange) finish() {
+	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		x.abandon(err)
+	}
+	x.control.SetWriteDeadline(time.Time{})
+}
+
+// abandon ends an answer that has begun and can't be ended well, so that the
+// client sees that it is broken.
+func (x *exchange) abandon(err error) {
+	x.err = err
+	panic(http.ErrAbortHandler)
+}
+
+// end leaves the line in the log. It answers a panic, if that can still be done.
+func (x *exchange) end() {
+	v := recover()
+	if v != nil && v != any(http.ErrAbortHandler) {
+		x.panicked(v)
+		if x.status == 0 {
+			x.fail(fault.New(fault.Internal, "internal error"))
+		} else {
+			v = http.ErrAbortHandler // it is in the log once, with its stack
+		}
+	}
+	x.log()
+	if v == any(http.ErrAbortHandler) {
+		panic(v)
+	}
+}
+
+// log writes the line of the request.
+func (x *exchange) log() {
+	if !x.opt.Logger.Enabled(x.ctx(), slog.LevelInfo) {
+		return
+	}
+	pattern := "none"
+	if x.route != nil {
+		pattern = x.route.pattern
+	}
+	attrs := []slog.Attr{
+		slog.String("method", methodName(x.r.Method)), slog.String("route", pattern), slog.Int("status", x.status),
+		slog.Int64("bytes", x.sent), slog.Duration("duration", x.opt.Now().Sub(x.began)),
+		slog.String("entity", string(x.caller.Slug)), slog.String("request", x.id), slog.String("address", x.address),
+	}
+	level := slog.LevelInfo
+	switch fault.KindOf(x.err) {
+	case fault.Internal, fault.Unavailable, fault.OutcomeUnknown:
+		if x.status != statusGone {
+			level = slog.LevelError
+			attrs = append(attrs, slog.Any("error", x.err))
+		}
+	}
+	x.opt.Logger.LogAttrs(context.WithoutCancel(x.ctx()), level, "request", attrs...)
+}

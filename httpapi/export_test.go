@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"ayb/fault"
+	"ayb/httpapi/wire"
+)
+
+// RunningQueries returns how many queries a handler of New is running.
+func RunningQueries(h http.Handler) int {
+	r := h.(*api).running
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queries)
+}
+
+// RouteNames returns method and pattern of every route.
+func RouteNames() (names []string) {
+	for _, r := range routes() {
+		names = append(names, r.method+" "+r.pattern)
+	}
+	return names
+}
+
+// ClientAddress is clientAddress.
+func ClientAddress(r *http.Request, trusted []netip.Prefix) (string, bool) {
+	return clientAddress(r, trusted)
+}
+
+// Answered returns the status and type with which a kind of failure is answered.
+func Answered(kind fault.Kind) (int, wire.ErrorType, bool) {
+	row, ok := kinds[kind]
+	return row.status, row.typ, ok
+}
+
+// VerifyLinks looks at links with a checker that connects to admitted addresses
+// only, each for at most limit.
+func VerifyLinks(ctx context.Context, admitted func(netip.Addr) bool, transport *http.Transport, limit time.Duration, links []string, profile string) []string {
+	c := newLinkCheckerFor(admitted, transport)
+	c.client.Timeout = limit
+	return c.verify(ctx, links, profile)
+}
+
+// IsPublic is isPublic, after what is done to an address before.
+func IsPublic(addr netip.Addr) bool { return isPublic(plain(addr)) }

@@ -1,0 +1,107 @@
+package wire
+
+import (
+	"strings"
+
+	"ayb/catalog"
+)
+
+// A CreatedDatabase answers the creation of a database.
+type CreatedDatabase struct {
+	Entity   catalog.Slug `json:"entity"`
+	Database catalog.Slug `json:"database"`
+	Type     string       `json:"database_type"`
+}
+
+// NewCreatedDatabase returns the shape of a database.
+func NewCreatedDatabase(db catalog.Database) CreatedDatabase {
+	return CreatedDatabase{Entity: db.OwnerSlug, Database: db.Slug, Type: db.Kind.String()}
+}
+
+// A Database is an entry in the list of an entity's databases.
+type Database struct {
+	Slug catalog.Slug `json:"slug"`
+	Type string       `json:"database_type"`
+}
+
+// NewDatabase returns the shape of a database.
+func NewDatabase(db catalog.Database) Database {
+	return Database{Slug: db.Slug, Type: db.Kind.String()}
+}
+
+// DatabaseDetails is a database and what the caller may do with it.
+type DatabaseDetails struct {
+	Entity           catalog.Slug `json:"entity_slug"`
+	Database         catalog.Slug `json:"database_slug"`
+	Type             string       `json:"database_type"`
+	Access           QueryAccess  `json:"highest_query_access_level"`
+	CanManage        bool         `json:"can_manage_database"`
+	Public           string       `json:"public_sharing_level"`
+	AnonymousQueries bool         `json:"anonymous_queries"`
+}
+
+// NewDatabaseDetails returns the shape of a database that a caller may query as
+// far as access says.
+func NewDatabaseDetails(db catalog.Database, access catalog.Access, canManage bool) DatabaseDetails {
+	return DatabaseDetails{
+		Entity: db.OwnerSlug, Database: db.Slug, Type: db.Kind.String(),
+		Access: QueryAccess(access), CanManage: canManage,
+		Public: db.Public.String(), AnonymousQueries: db.AnonymousQueries,
+	}
+}
+
+// QueryAccess is an access to queries in the words that only the details of a
+// database use: ReadOnly, ReadWrite, or null for none.
+type QueryAccess catalog.Access
+
+// MarshalJSON writes the word.
+func (a QueryAccess) MarshalJSON() ([]byte, error) {
+	switch catalog.Access(a) {
+	case catalog.NoAccess:
+		return []byte("null"), nil
+	case catalog.ReadOnly:
+		return []byte(`"ReadOnly"`), nil
+	}
+	return []byte(`"ReadWrite"`), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON writes; an unknown word is no access.
+func (a *QueryAccess) UnmarshalJSON(text []byte) error {
+	switch strings.Trim(string(text), `"`) {
+	case "ReadOnly":
+		*a = QueryAccess(catalog.ReadOnly)
+	case "ReadWrite":
+		*a = QueryAccess(catalog.ReadWrite)
+	default:
+		*a = QueryAccess(catalog.NoAccess)
+	}
+	return nil
+}
+
+// A DatabaseUpdate is the body of a change of a database's public level and its
+// switch for anonymous queries; nil fields stay as they are.
+type DatabaseUpdate struct {
+	Public           *string `json:"public_sharing_level"`
+	AnonymousQueries *bool   `json:"anonymous_queries"`
+}
+
+// A Rename is the body of a change of a name.
+type Rename struct {
+	Slug string `json:"slug"`
+}
+
+// A Transfer is the body of giving a database to another entity.
+type Transfer struct {
+	Entity string `json:"entity"`
+}
+
+// Snapshots is the list of a database's snapshots.
+type Snapshots struct {
+	Snapshots []Snapshot `json:"snapshots"`
+}
+
+// A Snapshot is an entry of that list.
+type Snapshot struct {
+	Modified string `json:"last_modified_at"` // RFC 3339
+	ID       string `json:"snapshot_id"`
+}

@@ -84,7 +84,7 @@ type Summary struct {
 
 // A Result is the answer to a query, read to its end.
 type Result struct {
-	Columns []Column  // empty if the statement answers none
+	Columns []Column  // empty if the statement answers none; shared, not to be changed
 	Rows    [][]Value // never nil if there are columns
 	Summary
 }

@@ -9,12 +9,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"ayb"
+	"ayb/catalog"
+	"ayb/hosting"
 	"ayb/httpapi"
 	"ayb/httpapi/wire"
 )
@@ -143,15 +146,34 @@ const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) S
 // busy answers nothing for ever.
 const busy = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n"
 
-// watched starts a server that tells how queries end, on a channel.
-func watched(t *testing.T, opt *httpapi.Options) (*fixture, chan error) {
-	ended := make(chan error, 100)
-	f := serve(t, &ayb.Config{Observer: ayb.Observer{Query: func(e ayb.QueryEvent) { ended <- e.Err }}}, opt)
-	return f, ended
+// A watchedRunner tells when a text begins and how it ends.
+type watchedRunner struct {
+	hosting.Runner
+	begun chan struct{}
+	ended chan error
+}
+
+// Run tells that it begins, runs the text, and tells how it ended.
+func (r *watchedRunner) Run(ctx context.Context, job hosting.Job, sink hosting.Sink) (catalog.Summary, error) {
+	r.begun <- struct{}{}
+	sum, err := r.Runner.Run(ctx, job, sink)
+	r.ended <- err
+	return sum, err
+}
+
+// watched starts a server whose queries are watched.
+func watched(t *testing.T, opt *httpapi.Options) (*fixture, *watchedRunner) {
+	t.Helper()
+	data := t.TempDir()
+	inner, err := hosting.NewInProcess(hosting.Config{Dir: filepath.Join(data, "owners")})
+	must(t, err)
+	t.Cleanup(func() { inner.Close() })
+	r := &watchedRunner{Runner: inner, begun: make(chan struct{}, 100), ended: make(chan error, 100)}
+	return serve(t, &ayb.Config{DataPath: data, Runner: r}, opt), r
 }
 
 func TestQuery_ends_when_the_client_goes_away(t *testing.T) {
-	f, ended := watched(t, nil)
+	f, runner := watched(t, nil)
 	alice := f.token("alice", nil)
 	f.MustDatabase("alice/test")
 	for _, c := range []struct{ name, sql, accept string }{
@@ -168,12 +190,12 @@ func TestQuery_ends_when_the_client_goes_away(t *testing.T) {
 				}
 				gone <- err
 			}()
-			wait(t, "the query runs", func() bool { return httpapi.RunningQueries(f.Server.Config.Handler) == 1 })
+			<-runner.begun
 			cancel()
 			if err := <-gone; !errors.Is(err, context.Canceled) {
 				t.Errorf("the client ended with %v", err)
 			}
-			if err := <-ended; err == nil {
+			if err := <-runner.ended; err == nil {
 				t.Error("the query ended well")
 			}
 			wait(t, "it is forgotten", func() bool { return httpapi.RunningQueries(f.Server.Config.Handler) == 0 })
@@ -193,7 +215,7 @@ func acceptOr(accept string) string {
 }
 
 func TestCancel(t *testing.T) {
-	f, ended := watched(t, nil)
+	f, runner := watched(t, nil)
 	alice, bob := f.token("alice", nil), f.token("bob", nil)
 	f.MustDatabase("alice/test")
 	const id = "a-query-that-takes-long"
@@ -210,7 +232,7 @@ func TestCancel(t *testing.T) {
 			}
 			answered <- answer
 		}()
-		wait(t, "the query runs", func() bool { return httpapi.RunningQueries(f.Server.Config.Handler) == 1 })
+		<-runner.begun
 		f.call(r).refused(t, 409, wire.Other, "conflict", "A query with this Ayb-Query-Id is running already")
 		cancel(bob, id).refused(t, 404, wire.Other, "not_found", "")
 		cancel("", id).refused(t, 401, wire.Unauthorized, "unauthenticated", "")
@@ -220,7 +242,7 @@ func TestCancel(t *testing.T) {
 		if answer.header.Get("Ayb-Query-Id") != id {
 			t.Errorf("id %q", answer.header.Get("Ayb-Query-Id"))
 		}
-		if err := <-ended; !errors.Is(err, context.Canceled) {
+		if err := <-runner.ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("the query ended with %v", err)
 		}
 		wait(t, "it is forgotten", func() bool { return cancel(alice, id).status == 404 })
@@ -251,16 +273,16 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// TestStream_takes_flat_memory reads 300 MB.
+// TestStream_takes_flat_memory reads 100 MB.
 func TestStream_takes_flat_memory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 300 MB")
+		t.Skip("reads 100 MB")
 	}
 	f := serve(t, nil, nil)
 	alice := f.token("alice", nil)
 	f.MustDatabase("alice/test")
 	for _, encoding := range []string{"identity", "gzip", "zstd"} {
-		rows := map[string]int{"identity": 300_000}[encoding]
+		rows := map[string]int{"identity": 100_000}[encoding]
 		if rows == 0 {
 			rows = 30_000
 		}
@@ -321,14 +343,14 @@ func TestStream_rows_do_not_wait_for_others(t *testing.T) {
 
 // TestStream_a_client_that_stops_reading_is_left holds limits.write_stall.
 func TestStream_a_client_that_stops_reading_is_left(t *testing.T) {
-	f, ended := watched(t, &httpapi.Options{Stall: 200 * time.Millisecond})
+	f, runner := watched(t, &httpapi.Options{Stall: 200 * time.Millisecond})
 	alice := f.token("alice", nil)
 	f.MustDatabase("alice/test")
 	conn, err := net.Dial("tcp", f.Listener.Addr().String())
 	must(t, err)
 	defer conn.Close()
 	fmt.Fprintf(conn, "POST /v1/alice/test/query HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\nContent-Length: %d\r\n\r\n%s", alice, acceptStream, len(endless), endless)
-	if err := <-ended; err == nil {
+	if err := <-runner.ended; err == nil {
 		t.Error("the query ended well")
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)

@@ -216,6 +216,9 @@ func (x *exchange) end() {
 	if v == any(http.ErrAbortHandler) {
 		panic(v)
 	}
+	if x.left {
+		x.linger()
+	}
 }
 
 // log writes the line of the request.

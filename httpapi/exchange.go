@@ -40,6 +40,7 @@ type exchange struct {
 	caller ayb.Principal
 
 	read   bool // the body, to its end
+	left   bool // a part of the body, which is still to be taken from the connection
 	status int  // 0: nothing has been answered yet
 	sent   int64
 	err    error // what the caller was told, or could not be told any more
@@ -134,20 +135,12 @@ func (x *exchange) body(limit int64) ([]byte, error) {
 		return nil, fault.New(fault.TimedOut, "The body did not arrive within limits.write_stall (%v)", x.opt.Stall)
 	case err != nil:
 		return nil, fault.Wrap(fault.Invalid, err, "The body was cut short")
-	case !utf8.Valid(b.Bytes()):
+	}
+	x.allRead()
+	if !utf8.Valid(b.Bytes()) {
 		return nil, fault.New(fault.Invalid, "Can not decode body: it is not valid UTF-8")
 	}
-	x.read = true
-	x.control.SetReadDeadline(time.Time{}) // or it would end the watch for the client's going
 	return b.Bytes(), nil
-}
-
-// leaveBody sees to it that no answer waits for a body that nobody reads: the
-// server would read what is left of it first. What has arrived it still finds.
-func (x *exchange) leaveBody() {
-	if x.r.ContentLength != 0 && !x.read {
-		x.control.SetReadDeadline(time.Now())
-	}
 }
 
 func errBody(limit int64) error {

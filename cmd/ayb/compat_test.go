@@ -457,6 +457,7 @@ func TestCompat_query(t *testing.T) {
 		bad("", `{"type":"Other","message":"...`),
 		bad(" \n", `{"type":"Other","message":"...`),
 		bad("-- a comment", `{"type":"Other","message":"...`),
+		bad("SELECT '\xff'", `{"type":"Other","message":"Can not decode body...`),
 	)
 	for _, kind := range []string{"", "application/x-www-form-urlencoded", "application/octet-stream", "text/plain;charset=UTF-8"} {
 		c.check(t, call{"ann", "POST", "/v1/ann/t/query", []string{"Content-Type", kind}, "SELECT 'a+b=c%20' AS x", 200, `{"fields":["x"],"rows":[["a+b=c%20"]]}`})
@@ -591,6 +592,23 @@ func TestCompat_bounds_of_bodies(t *testing.T) {
 		call{"ann", "POST", "/v1/ann/t/restore_snapshot", nil, strings.Repeat("0", 3<<20), 413, `{"type":"Other","message":"...`},
 		call{"", "GET", "/health", nil, "", 200, `{"status":"ok"}`},
 	)
+	closing := &http.Transport{DisableKeepAlives: true}
+	for _, path := range []string{"PATCH /v1/entity/ann", "POST /v1/ann/t/query", "POST /v1/ann/t/restore_snapshot"} {
+		method, path, _ := strings.Cut(path, " ")
+		request, err := http.NewRequestWithContext(t.Context(), method, c.url+path, strings.NewReader(strings.Repeat("x", 3<<20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+c.tokens["ann"])
+		answer, err := closing.RoundTrip(request)
+		if err != nil {
+			t.Errorf("%s on a connection of its own: %v", path, err)
+			continue
+		}
+		if answer.Body.Close(); answer.StatusCode != 413 {
+			t.Errorf("%s on a connection of its own: %d", path, answer.StatusCode)
+		}
+	}
 }
 
 func TestCompat_compression(t *testing.T) {

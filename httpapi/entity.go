@@ -36,7 +36,8 @@ func (x *exchange) entity() (any, error) {
 	}, nil
 }
 
-// updateProfile changes the fields of a profile that the body names.
+// updateProfile changes the fields of a profile that the body names. Links are
+// looked at before the answer, for as long as that may take.
 func (x *exchange) updateProfile() (any, error) {
 	slug, err := x.slug()
 	if err != nil {
@@ -46,7 +47,14 @@ func (x *exchange) updateProfile() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return empty{}, x.eng.UpdateProfile(x.ctx(), x.caller, slug, update)
+	if err := x.eng.UpdateProfile(x.ctx(), x.caller, slug, update); err != nil {
+		return nil, err
+	}
+	if update.Links == nil || len(*update.Links) == 0 {
+		return empty{}, nil
+	}
+	looked := x.links.look(x.ctx(), *update.Links, normalURL(x.publicURL()+"/"+slug))
+	return empty{}, x.eng.MarkLinks(x.ctx(), x.caller, slug, looked)
 }
 
 // profileUpdate reads what to change of a profile. Keys that are not known are

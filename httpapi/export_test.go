@@ -39,11 +39,22 @@ func Answered(kind fault.Kind) (int, wire.ErrorType, bool) {
 
 // VerifyLinks looks at links with a checker that connects to admitted addresses
 // only, each for at most limit.
-func VerifyLinks(ctx context.Context, admitted func(netip.Addr) bool, transport *http.Transport, limit time.Duration, links []string, profile string) []string {
+func VerifyLinks(ctx context.Context, admitted func(netip.Addr) bool, transport *http.Transport, limit time.Duration, links []string, profile string) (verified []string) {
 	c := newLinkCheckerFor(admitted, transport)
 	c.client.Timeout = limit
-	return c.verify(ctx, links, profile)
+	for _, link := range c.look(ctx, links, profile) {
+		if link.Verified {
+			verified = append(verified, link.URL)
+		}
+	}
+	return verified
 }
 
 // IsPublic is isPublic, after what is done to an address before.
 func IsPublic(addr netip.Addr) bool { return isPublic(plain(addr)) }
+
+// CheckLinks makes a handler of New connect to admitted addresses only when it
+// looks at links.
+func CheckLinks(h http.Handler, admitted func(netip.Addr) bool, transport *http.Transport) {
+	h.(*api).links = newLinkCheckerFor(admitted, transport)
+}

@@ -16,12 +16,15 @@ import (
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
+
+	"ayb/catalog"
 )
 
 // The bounds of looking at the pages that a profile links to.
 const (
 	maxLinkedPages  = 20
-	linkParallel    = 4
+	linkParallel    = 4                // of one profile
+	linksParallel   = 16               // of all
 	linkTime        = 5 * time.Second  // for one page
 	linksTime       = 15 * time.Second // for all
 	linkBytes       = 1 << 20          // of a page; what is behind is not looked at
@@ -34,6 +37,7 @@ const (
 // public addresses, and with no credentials or proxy of ours.
 type linkChecker struct {
 	client *http.Client
+	places chan struct{} // one is held for each page that is being fetched
 }
 
 func newLinkChecker() *linkChecker {
@@ -61,7 +65,7 @@ func newLinkCheckerFor(admitted func(netip.Addr) bool, transport *http.Transport
 	transport.TLSHandshakeTimeout = linkTime
 	transport.ResponseHeaderTimeout = linkTime
 	transport.MaxResponseHeaderBytes = linkHeaderBytes
-	return &linkChecker{client: &http.Client{
+	return &linkChecker{places: make(chan struct{}, linksParallel), client: &http.Client{
 		Transport: transport,
 		Timeout:   linkTime,
 		CheckRedirect: func(r *http.Request, via []*http.Request) error {
@@ -78,30 +82,29 @@ var (
 	errRedirect  = errors.New("httpapi: too many redirects, or one to http")
 )
 
-// verify returns those of the links whose page has an <a rel="me"> to the
-// profile.
-func (c *linkChecker) verify(ctx context.Context, links []string, profile string) []string {
+// look returns the links, each with whether its page has an <a rel="me"> to the
+// profile. Those for which there is no time are not verified.
+func (c *linkChecker) look(ctx context.Context, links []string, profile string) []catalog.Link {
 	ctx, cancel := context.WithTimeout(ctx, linksTime)
 	defer cancel()
-	links = links[:min(len(links), maxLinkedPages)]
-	verified := make([]bool, len(links))
-	places := make(chan struct{}, linkParallel)
+	looked := make([]catalog.Link, min(len(links), maxLinkedPages))
+	own := make(chan struct{}, linkParallel)
 	var all sync.WaitGroup
-	for i, link := range links {
-		places <- struct{}{}
+	for i := range looked {
+		looked[i].URL = links[i]
+		own <- struct{}{}
 		all.Go(func() {
-			verified[i] = c.linksBack(ctx, link, profile)
-			<-places
+			defer func() { <-own }()
+			select {
+			case c.places <- struct{}{}:
+				looked[i].Verified = c.linksBack(ctx, links[i], profile)
+				<-c.places
+			case <-ctx.Done():
+			}
 		})
 	}
 	all.Wait()
-	kept := make([]string, 0, len(links))
-	for i, link := range links {
-		if verified[i] {
-			kept = append(kept, link)
-		}
-	}
-	return kept
+	return looked
 }
 
 // linksBack reports whether a page links back. Whatever goes wrong is a no.
@@ -152,6 +155,20 @@ func isLinkTo(attributes []html.Attribute, profile string) bool {
 		}
 	}
 	return me && there
+}
+
+// normalURL returns an address as browsers write it: the host in lower case, and
+// no port that goes without saying.
+func normalURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	u.Host = strings.ToLower(u.Host)
+	if port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; port != "" {
+		u.Host = strings.TrimSuffix(u.Host, port)
+	}
+	return u.String()
 }
 
 // reserved are the networks that are not part of the public internet although

@@ -130,3 +130,21 @@ func TestLinks_public_addresses(t *testing.T) {
 		}
 	}
 }
+
+func TestLinks_are_verified_when_a_profile_changes(t *testing.T) {
+	var hits atomic.Int64
+	web := aWeb(t, &hits)
+	f := serve(t, nil, &httpapi.Options{PublicURL: "https://Example.org:443/ayb/"})
+	httpapi.CheckLinks(f.Server.Config.Handler, func(netip.Addr) bool { return true }, web.Client().Transport.(*http.Transport).Clone())
+	alice := f.token("alice", nil)
+	body := fmt.Sprintf(`{"links":"[{\"url\":\"%[1]s/good\",\"verified\":false},{\"url\":\"%[1]s/no-rel\",\"verified\":true}]"}`, web.URL)
+	f.call(request{method: patch, path: "/v1/entity/alice", token: f.token("bob", nil), body: body}).refused(t, 403, "Other", "denied", "")
+	if hits.Load() != 0 {
+		t.Error("pages were looked at for somebody who may not change the profile")
+	}
+	f.call(request{method: patch, path: "/v1/entity/Alice", token: alice, body: body}).want(t, 200, `{}`)
+	want := fmt.Sprintf(`"links":[{"url":"%[1]s/good","verified":true},{"url":"%[1]s/no-rel","verified":false}]`, web.URL)
+	if r := f.call(request{method: get, path: "/v1/entity/alice"}); !strings.Contains(r.body, want) {
+		t.Errorf("answered %s\nwant %s", r.body, want)
+	}
+}

@@ -1,195 +1,173 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"path/filepath"
-	"sync"
-
-	"github.com/ncruces/go-sqlite3"
+	"slices"
+	"strconv"
+	"time"
 
 	"ayb"
-	"ayb/httpapi"
 )
 
-// clients is how many connections ask at the same time.
-const clients = 32
+// An apiContender is the built program, configured as it is out of the box, with
+// a token of the owner of the database.
+type apiContender struct {
+	program string // the file of the program
+	data    string // its data path
+	token   string
+}
 
-// httpPoint measures what the whole of the HTTP API (token, permission, bounds,
-// JSON) adds to the same prepared query in a bare handler. Both read and answer
-// the same JSON and are asked by the same client over real connections, whose
-// work counts on both sides.
-func httpPoint(ctx context.Context, dir string) (_ []figure, err error) {
+// newAPIContender makes the data path of a server, with an account, its token
+// and a database of places.
+func newAPIContender(ctx context.Context, program, dir string) (c apiContender, err error) {
+	c = apiContender{program: program, data: filepath.Join(dir, "data")}
+	eng, err := ayb.Open(ctx, ayb.Config{DataPath: c.data})
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, eng.Close()) }()
+	b := &bed{eng: eng}
+	if err := b.fill(ctx); err != nil {
+		return c, err
+	}
+	c.token, _, err = eng.CreateToken(ctx, ayb.System, "alice", nil)
+	return c, err
+}
+
+func (apiContender) name() string { return "ayb server" }
+
+func (c apiContender) start(ctx context.Context, dir string) (*process, error) {
+	return startServer(ctx, c.program, dir, c.data)
+}
+
+// startServer runs "ayb server" on a port of its choice, with a data path and
+// nothing else configured.
+func startServer(ctx context.Context, program, dir, data string) (*process, error) {
+	return launch(ctx, dir, []string{"AYB__HOST=127.0.0.1", "AYB__PORT=0", "AYB__DATA_PATH=" + data}, program, "server")
+}
+
+const queryPath = "/v1/alice/places/query"
+
+func (c apiContender) query(b []byte, id int) []byte {
+	var body [128]byte
+	return post(b, queryPath, c.token, append(strconv.AppendInt(append(body[:0], `{"sql":"`+point+`","args":[`...), int64(id), 10), "]}"...))
+}
+
+func (c apiContender) insert(b []byte) []byte {
+	return post(b, queryPath, c.token, []byte(`{"sql":"`+insert+`"}`))
+}
+
+// httpQueries measures what the whole of the server (token, permission, bounds,
+// audit, JSON, log) adds to the same prepared query in a bare handler. Both are
+// processes of their own, and so is what asks them.
+func httpQueries(ctx context.Context, dir string) ([]figure, error) {
 	dir = filepath.Join(dir, "http")
-	b, err := newBed(ctx, dir)
+	program, err := buildServer(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, b.close()) }()
-	secret, _, err := b.eng.CreateToken(ctx, ayb.System, "alice", nil)
+	api, err := newAPIContender(ctx, program, dir)
 	if err != nil {
 		return nil, err
 	}
-	bare, err := newBareHandler(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer bare.close()
-	var sided [2]*asked
-	for i, h := range []http.Handler{httpapi.New(b.eng, nil), bare} {
-		if sided[i], err = serve(h, secret); err != nil {
+	sided := make([]*side, 2)
+	for i, c := range []contender{api, bareContender{api}} {
+		if sided[i], err = newSide(ctx, c, filepath.Join(dir, strconv.Itoa(i))); err != nil {
 			return nil, err
 		}
 		defer sided[i].close()
 	}
-	const each = 300
-	with, without, ratio, err := sides(
-		func() error { return sided[0].ask(each) },
-		func() error { return sided[1].ask(each) },
-	)
+	reads, err := race(sided, (*asker).query)
 	if err != nil {
 		return nil, err
 	}
-	return []figure{{
-		"query by key over HTTP, 32 connections: API / bare handler", ratio, "", 1 / 0.75,
-		fmt.Sprintf("%.1f µs and %.1f µs, the client's included", us(with.Seconds()/clients/each), us(without.Seconds()/clients/each)),
-	}}, nil
-}
-
-// A bareHandler answers the same query with nothing around it.
-type bareHandler struct {
-	idle  chan *sqlite3.Stmt
-	conns []*sqlite3.Conn
-}
-
-// newBareHandler opens as many connections as the engine has for reading.
-func newBareHandler(dir string) (*bareHandler, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "owners/*/*/*/*/*/db"))
-	if err != nil || len(files) != 1 {
-		return nil, errors.Join(fmt.Errorf("found %d files, want 1", len(files)), err)
-	}
-	const readers = 8
-	h := &bareHandler{idle: make(chan *sqlite3.Stmt, readers)}
-	for range readers {
-		conn, err := sqlite3.Open("file:" + files[0] + "?mode=ro")
-		if err != nil {
-			return nil, err
-		}
-		h.conns = append(h.conns, conn)
-		stmt, _, err := conn.Prepare(point)
-		if err != nil {
-			return nil, err
-		}
-		h.idle <- stmt
-	}
-	return h, nil
-}
-
-func (h *bareHandler) close() {
-	for range h.conns {
-		(<-h.idle).Close()
-	}
-	for _, conn := range h.conns {
-		conn.Close()
-	}
-}
-
-// ServeHTTP answers with the name of the place whose number is in the body.
-func (h *bareHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var query struct {
-		SQL  string  `json:"sql"`
-		Args []int64 `json:"args"`
-	}
-	if err := json.NewDecoder(r.Body).Decode(&query); err != nil || len(query.Args) != 1 {
-		http.Error(w, "", http.StatusBadRequest)
-		return
-	}
-	var answer struct {
-		Fields []string   `json:"fields"`
-		Rows   [][]string `json:"rows"`
-	}
-	stmt := <-h.idle
-	answer.Fields = []string{stmt.ColumnName(0)}
-	stmt.BindInt64(1, query.Args[0])
-	for stmt.Step() {
-		answer.Rows = append(answer.Rows, []string{stmt.ColumnText(0)})
-	}
-	err := stmt.Reset()
-	h.idle <- stmt
-	if err != nil {
-		http.Error(w, "", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(answer)
-}
-
-// An asked server answers clients on a real listener.
-type asked struct {
-	server *http.Server
-	client *http.Client
-	url    string
-	secret string
-}
-
-func serve(h http.Handler, secret string) (*asked, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	writes, err := race(sided, (*asker).insert)
 	if err != nil {
 		return nil, err
 	}
-	s := &asked{
-		server: &http.Server{Handler: h},
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients, DisableCompression: true}},
-		url:    "http://" + listener.Addr().String() + "/v1/alice/places/query",
-		secret: secret,
-	}
-	go s.server.Serve(listener)
-	return s, nil
+	return []figure{
+		reads.figure("query by key over HTTP, 32 connections: ayb server / bare handler", 0.75),
+		writes.figure("durable INSERT over HTTP, 32 connections: ayb server / bare handler", 0),
+	}, nil
 }
 
-func (s *asked) close() {
-	s.client.CloseIdleConnections()
-	s.server.Close()
+// A side is a contender that runs, and the load on it.
+type side struct {
+	contender
+	*process
+	load *load
 }
 
-// ask makes each of the clients ask a number of times.
-func (s *asked) ask(each int) error {
-	errs := make([]error, clients)
-	var all sync.WaitGroup
-	for i := range clients {
-		all.Go(func() {
-			id := i * each
-			errs[i] = times(each, func() error {
-				id++
-				return s.askOne(id%places + 1)
-			})()
-		})
-	}
-	all.Wait()
-	return errors.Join(errs...)
-}
-
-func (s *asked) askOne(id int) error {
-	r, err := http.NewRequest(http.MethodPost, s.url, bytes.NewReader(fmt.Appendf(nil, `{"sql":%q,"args":[%d]}`, point, id)))
+func newSide(ctx context.Context, c contender, dir string) (*side, error) {
+	p, err := c.start(ctx, dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r.Header.Set("Authorization", "Bearer "+s.secret)
-	r.Header.Set("Content-Type", "application/json")
-	answer, err := s.client.Do(r)
+	l, err := dial(p.address)
 	if err != nil {
-		return err
+		p.stop()
+		return nil, err
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if want := fmt.Sprintf(`{"fields":["name"],"rows":[["place number %d"]]}`, id); err == nil && string(bytes.TrimSpace(body)) != want {
-		err = fmt.Errorf("answered %s %s, want %s", answer.Status, body, want)
+	return &side{c, p, l}, nil
+}
+
+func (s *side) close() {
+	s.load.close()
+	s.stop()
+}
+
+// A raced is what a race of two sides has shown.
+type raced struct {
+	rates  [2][]float64 // answers a second, by side and round
+	ratios []float64    // of the first to the second, by round
+	spent  [2]time.Duration
+	done   [2]float64
+}
+
+// The rounds of a race: short, so that what slows the machine down meanwhile
+// meets both sides, and many.
+const (
+	raceRounds = 25
+	raceRound  = 300 * time.Millisecond
+)
+
+// race lets two sides answer in turns.
+func race(sides []*side, do func(*asker, contender) error) (*raced, error) {
+	r := &raced{}
+	for round := range raceRounds + 1 {
+		var rates [2]float64
+		for turn := range 2 {
+			i := (turn + round) % 2 // each goes first as often
+			s := sides[i]
+			before := spentBy(s.cmd.Process.Pid)
+			began := time.Now()
+			rate, err := s.load.run(raceRound, func(a *asker) error { return do(a, s.contender) })
+			if err != nil {
+				return nil, err
+			}
+			if round > 0 { // the first is to warm up
+				r.spent[i] += spentBy(s.cmd.Process.Pid) - before
+				r.done[i] += rate * time.Since(began).Seconds()
+				r.rates[i] = append(r.rates[i], rate)
+			}
+			rates[i] = rate
+		}
+		if round > 0 {
+			r.ratios = append(r.ratios, rates[0]/rates[1])
+		}
 	}
-	return err
+	return r, nil
+}
+
+// figure is the line of a race in the table.
+func (r *raced) figure(what string, bar float64) figure {
+	note := fmt.Sprintf("%s and %s a second", spread(r.rates[0], "%.0f"), spread(r.rates[1], "%.0f"))
+	if r.spent[0] > 0 && r.spent[1] > 0 {
+		note += fmt.Sprintf("; %.1f and %.1f µs of processor each", us(r.spent[0].Seconds()/r.done[0]), us(r.spent[1].Seconds()/r.done[1]))
+	}
+	slices.Sort(r.ratios)
+	return figure{what: what, value: median(r.ratios), low: r.ratios[len(r.ratios)/4], high: r.ratios[len(r.ratios)*3/4], atLeast: bar, note: note}
 }

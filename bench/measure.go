@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -52,14 +54,31 @@ func allocations(n int, f func() error) (float64, error) {
 	return float64(after.Mallocs-before.Mallocs) / float64(n), nil
 }
 
-// resident returns the megabytes of main memory that the process occupies, or
+// spread returns the median of values and the range of the middle half of them,
+// in a format for each.
+func spread(values []float64, format string) string {
+	slices.Sort(values)
+	n := len(values)
+	return fmt.Sprintf(format+" ("+format+" to "+format+")", values[n/2], values[n/4], values[n*3/4])
+}
+
+// resident returns the megabytes of main memory that this process occupies, or
 // those that Go knows of where the operating system does not tell.
 func resident() float64 {
-	status, err := os.ReadFile("/proc/self/status")
+	if mb := residentOf(os.Getpid()); mb > 0 {
+		return mb
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.Sys) / (1 << 20)
+}
+
+// residentOf returns the megabytes of main memory that a process occupies, 0 if
+// the operating system does not tell.
+func residentOf(pid int) float64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return float64(m.Sys) / (1 << 20)
+		return 0
 	}
 	for line := range strings.Lines(string(status)) {
 		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
@@ -68,4 +87,20 @@ func resident() float64 {
 		}
 	}
 	return 0
+}
+
+// spentBy returns the processor time that another process has taken, exact to a
+// hundredth of a second; 0 if the operating system does not tell.
+func spentBy(pid int) time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The second field, in brackets, may hold anything; the fields that count are
+	// the 14th and the 15th, in hundredths of a second on every Linux.
+	rest := string(stat[bytes.LastIndexByte(stat, ')')+1:])
+	fields := strings.Fields(rest)
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
 }

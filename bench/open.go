@@ -42,7 +42,7 @@ func opens(ctx context.Context, dir string) (_ []figure, err error) {
 	debug.FreeOSMemory()
 	const connections = 2 * databases // one to write and one to read
 	return []figure{
-		{"1,000 open databases: memory", resident() - before, "MB", 0.45*connections + 100, fmt.Sprintf("%d connections", connections)},
+		{what: "1,000 open databases: memory", value: resident() - before, unit: "MB", atMost: 0.45*connections + 100, note: fmt.Sprintf("%d connections", connections)},
 	}, nil
 }
 
@@ -71,5 +71,5 @@ func programs(ctx context.Context, dir string) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []figure{{"size of examples/embed, built plainly", float64(info.Size()) / (1 << 20), "MB", 35, "no package of a cloud SDK"}}, nil
+	return []figure{{what: "size of examples/embed, built plainly", value: float64(info.Size()) / (1 << 20), unit: "MB", atMost: 35, note: "no package of a cloud SDK"}}, nil
 }

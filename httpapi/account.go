@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"html/template"
+	"math"
 	"net/http"
 	"strings"
 
@@ -28,11 +29,15 @@ func (x *exchange) register() (any, error) {
 	if _, err := catalog.ParseEntitySlug(sent[0]); err != nil {
 		return nil, as(wire.InvalidSlug, err)
 	}
-	kind, err := catalog.ParseEntityKind(sent[2])
-	if err != nil {
-		return nil, err
+	kind, unknown := catalog.ParseEntityKind(sent[2])
+	if unknown != nil {
+		kind = math.MaxUint8 // is refused too, in its turn: after what is wrong with the name
 	}
-	return empty{}, x.eng.Register(x.ctx(), x.caller, ayb.Registration{Entity: sent[0], Email: sent[1], Kind: kind})
+	err := x.eng.Register(x.ctx(), x.caller, ayb.Registration{Entity: sent[0], Email: sent[1], Kind: kind})
+	if unknown != nil && errors.Is(err, fault.Invalid) && !errors.Is(err, ayb.ErrReserved) {
+		return nil, unknown
+	}
+	return empty{}, err
 }
 
 // logIn begins the way to a token of an account that is there.
@@ -40,6 +45,9 @@ func (x *exchange) logIn() (any, error) {
 	entity, err := x.header("entity")
 	if err != nil {
 		return nil, err
+	}
+	if _, err := catalog.ParseEntitySlug(entity); err != nil { // nobody is called so, and that is all there is to say
+		return nil, fault.New(fault.NotFound, "No account or email authentication method for %s", strings.ToLower(entity))
 	}
 	return empty{}, x.eng.LogIn(x.ctx(), x.caller, entity)
 }

@@ -187,5 +187,27 @@ func (x *exchange) undeleteDatabase() (any, error) {
 	return wire.NewCreatedDatabase(db), nil
 }
 
+// deletedDatabases lists what undeleteDatabase can bring back.
+func (x *exchange) deletedDatabases() (any, error) {
+	slug, err := x.slug()
+	if err != nil {
+		return nil, err
+	}
+	page, err := x.page()
+	if err != nil {
+		return nil, err
+	}
+	list, err := x.eng.DeletedDatabases(x.ctx(), x.caller, slug, page)
+	if err != nil {
+		return nil, err
+	}
+	return wire.DeletedDatabases{
+		Databases: wire.List(list.Items, func(db ayb.DeletedDatabase) wire.DeletedDatabase {
+			return wire.NewDeletedDatabase(db.Database, db.KeptUntil)
+		}),
+		Next: x.linkNext(page, list.Next),
+	}, nil
+}
+
 // has reports whether a header was sent.
 func (x *exchange) has(name string) bool { return len(x.r.Header.Values(name)) > 0 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ayb"
+	"ayb/auth"
 	"ayb/fault"
 	"ayb/httpapi/wire"
 )
@@ -73,7 +74,13 @@ func (x *exchange) identify() (ayb.Principal, error) {
 	if len(headers) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
 		return anonymous, as(wire.Other, fault.New(fault.Unauthenticated, "Invalid Authorization header: expected `Bearer <token>`"))
 	}
-	p, err := x.eng.Authenticate(x.ctx(), strings.TrimSpace(token))
+	token = strings.TrimSpace(token)
+	p, err := x.eng.Authenticate(x.ctx(), token)
+	if err != nil {
+		if _, malformed := auth.ParseToken(token); malformed != nil {
+			return anonymous, as(wire.Other, malformed)
+		}
+	}
 	return p.From(x.address), asIf(fault.Unauthenticated, wire.InvalidToken, err)
 }
 

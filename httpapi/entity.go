@@ -20,7 +20,7 @@ func (x *exchange) entity() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ent, err := x.eng.Entity(x.ctx(), x.caller, slug)
+	ent, err := x.eng.EntityDetails(x.ctx(), x.caller, slug)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (x *exchange) entity() (any, error) {
 	return wire.Entity{
 		Slug: ent.Slug, Profile: wire.NewProfile(ent.Profile),
 		Databases:   wire.List(list.Items, wire.NewDatabase),
-		Permissions: wire.EntityPermissions{CanCreateDatabase: x.caller.Entity == ent.ID && x.caller.Scope.IsZero()},
+		Permissions: wire.EntityPermissions{CanCreateDatabase: ent.CanCreateDatabase},
 		Next:        x.linkNext(page, list.Next),
 	}, nil
 }

@@ -160,6 +160,7 @@ func routes() []route {
 		{"POST", "/v1/{entity}/{database}/transfer", bearer, 200, (*exchange).transferDatabase},
 		{"POST", "/v1/{entity}/{database}/delete", bearer, 200, (*exchange).deleteDatabase},
 		{"POST", "/v1/{entity}/{database}/undelete", bearer, 200, (*exchange).undeleteDatabase},
+		{"GET", "/v1/_/deleted/{entity}", bearer, 200, (*exchange).deletedDatabases},
 
 		{"POST", "/v1/{entity}/{database}/query", optional, 200, (*exchange).query},
 		{"POST", "/v1/_/queries/{id}/cancel", bearer, 200, (*exchange).cancelQuery},

@@ -104,12 +104,14 @@ func TestRoutes_ours(t *testing.T) {
 	step(alice, post, "/v1/alice/test/rename", `{"slug":"Moved"}`, 200, `{}`)
 	step(alice, post, "/v1/alice/Moved/delete", ``, 200, `{}`)
 	step(alice, get, "/v1/entity/alice", ``, 200, `...,"databases":[],"permissions":{"can_create_database":true}}`)
+	step(alice, get, "/v1/_/deleted/alice", ``, 200, `{"databases":[{"slug":"Moved","database_type":"sqlite","deleted_at":"2030-07-01 12:00:00","kept_until":"2030-07-08 12:00:00"}]}`)
 	step(alice, post, "/v1/alice/moved/undelete", ``, 200, `{"entity":"alice","database":"Moved","database_type":"sqlite"}`)
 	step(alice, post, "/v1/alice/moved/transfer", `{"entity":"bob"}`, 200, `{}`)
 	f.call(request{method: post, path: "/v1/bob/moved/share", token: bob, headers: []string{"entity-for-permission: alice", "sharing-level: manager"}}).want(t, 204, ``)
 	step(alice, get, "/v1/_/shared", ``, 200, `{"databases":[{"entity":"bob","database":"Moved","database_type":"sqlite","sharing_level":"manager"}]}`)
 
 	step(club, put, "/v1/_/members/club/alice", `{"role":"admin"}`, 200, `{}`)
+	step(alice, get, "/v1/entity/club", ``, 200, `...,"databases":[],"permissions":{"can_create_database":true}}`)
 	step(alice, put, "/v1/_/members/club/bob", `{"role":"member"}`, 200, `{}`)
 	step(bob, get, "/v1/_/members/club", ``, 200,
 		`{"members":[{"entity":"alice","role":"admin","joined_at":"2030-07-01 12:00:00"},{"entity":"bob","role":"member","joined_at":"2030-07-01 12:00:00"}]}`)
@@ -119,7 +121,7 @@ func TestRoutes_ours(t *testing.T) {
 
 	made := f.call(request{method: post, path: "/v1/_/tokens", token: bob, body: `{"database":"bob/Moved","access":"read-only","app_name":"a reader","expires_at":"2031-01-02T03:04:05.5Z"}`})
 	shape := regexp.MustCompile(`^\{"token":"(ayb_[^"]+)","short_token":"[^"]+","scoped_database":"bob/Moved","permission_level":"read-only","app_name":"a reader",` +
-		`"created_at":"2030-07-01 12:00:00","expires_at":"2031-01-02 03:04:05.500","revoked_at":null\}$`).FindStringSubmatch(made.body)
+		`"created_at":"2030-07-01 12:00:00","expires_at":"2031-01-02 03:04:05.500","revoked_at":null,"access":"read-only"\}$`).FindStringSubmatch(made.body)
 	if made.status != 201 || shape == nil {
 		t.Fatalf("a new token answered %d %s", made.status, made.body)
 	}
@@ -154,10 +156,14 @@ func TestRoutes_refusals(t *testing.T) {
 		{"register/bad type", request{method: post, path: "/v1/register", headers: []string{"entity: carol", "email-address: c@example.org", "entity-type: User"}}, 400, wire.Other, "invalid", "Unknown value: User"},
 		{"register/bad slug", request{method: post, path: "/v1/register", headers: []string{"entity: a b", "email-address: c@example.org", "entity-type: user"}}, 400, wire.InvalidSlug, "invalid",
 			"Invalid entity slug: a b. Only letters, numbers, underscores, hyphens, and periods are allowed"},
+		{"register/reserved before type", request{method: post, path: "/v1/register", headers: []string{"entity: Admin", "email-address: c@example.org", "entity-type: robot"}}, 400, wire.RegistrationError, "invalid",
+			"Username 'admin' is reserved and cannot be used"},
+		{"register/taken before type", request{method: post, path: "/v1/register", headers: []string{"entity: alice", "email-address: c@example.org", "entity-type: robot"}}, 409, wire.Other, "exists", "alice has already been registered"},
 		{"register/reserved", request{method: post, path: "/v1/register", headers: []string{"entity: Admin", "email-address: c@example.org", "entity-type: user"}}, 400, wire.RegistrationError, "invalid",
 			"Username 'admin' is reserved and cannot be used"},
 		{"register/taken", request{method: post, path: "/v1/register", headers: []string{"entity: alice", "email-address: c@example.org", "entity-type: user"}}, 409, wire.Other, "exists", "alice has already been registered"},
 		{"log_in/unknown", request{method: post, path: "/v1/log_in", headers: []string{"entity: nobody"}}, 404, wire.Other, "not_found", "No account or email authentication method for nobody"},
+		{"log_in/no name", request{method: post, path: "/v1/log_in", headers: []string{"entity: A b"}}, 404, wire.Other, "not_found", "No account or email authentication method for a b"},
 		{"confirm/no token", request{method: post, path: "/v1/confirm"}, 400, wire.Other, "invalid", "Missing required `authentication-token` header"},
 		{"confirm/bad token", request{method: post, path: "/v1/confirm", headers: []string{"authentication-token: gAAA"}}, 401, wire.Other, "unauthenticated", "Invalid or expired token"},
 		{"oauth", request{method: post, path: "/v1/oauth/token", body: "{}"}, 501, wire.Other, "unsupported", ""},
@@ -198,6 +204,9 @@ func TestRoutes_refusals(t *testing.T) {
 		{"share/stranger", request{method: post, path: "/v1/alice/test/share", token: bob, headers: sharing("bob", "manager")}, 403, wire.Other, "denied", "Authenticated entity bob can't set permissions for database alice/test"},
 		{"permissions/stranger", request{method: get, path: "/v1/alice/test/permissions", token: bob}, 403, wire.Other, "denied", "Authenticated entity bob can't list permissions for database alice/test"},
 		{"snapshots/stranger", request{method: get, path: "/v1/alice/test/list_snapshots", token: bob}, 403, wire.Other, "denied", "Authenticated entity bob can't manage snapshots on database alice/test"},
+		{"snapshots/limited token", request{method: get, path: "/v1/alice/test/list_snapshots", token: f.token("alice", &ayb.TokenOptions{Access: ayb.ReadOnly})}, 403, wire.Other, "denied", "Authenticated entity alice can't manage snapshots on database alice/test with this token"},
+		{"deleted/of another", request{method: get, path: "/v1/_/deleted/alice", token: bob}, 403, wire.Other, "denied", "Authenticated entity bob can't list the deleted databases of entity alice"},
+		{"deleted/bad cursor", request{method: get, path: "/v1/_/deleted/alice?after=x", token: alice}, 400, wire.Other, "invalid", ""},
 		{"restore/none configured", request{method: post, path: "/v1/alice/test/restore_snapshot", token: alice, body: strings.Repeat("0", 64)}, 501, wire.Other, "unsupported", ""},
 		{"token/unknown", request{method: del, path: "/v1/tokens/abc", token: alice}, 404, wire.RecordNotFound, "not_found", "API token abc does not exist"},
 

@@ -1,53 +1,44 @@
 package httpapi
 
 import (
-	"errors"
-	"regexp"
 	"strings"
+	"time"
 
 	"ayb"
-	"ayb/fault"
 	"ayb/httpapi/wire"
 )
 
-// snapshotID is the form of a snapshot's id. Nothing else may ever become part
-// of an object's name.
-var snapshotID = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
-// snapshots lists the snapshots of a database. There are none as long as this
-// build takes none.
+// snapshots lists the snapshots of a database.
 func (x *exchange) snapshots() (any, error) {
-	if err := x.mayManageSnapshots(); err != nil {
+	ref, err := x.ref()
+	if err != nil {
 		return nil, err
 	}
-	return wire.Snapshots{Snapshots: []wire.Snapshot{}}, nil
+	page, err := x.page()
+	if err != nil {
+		return nil, err
+	}
+	list, err := x.eng.Snapshots(x.ctx(), x.caller, ref, page)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Snapshots{
+		Snapshots: wire.List(list.Items, func(s ayb.Snapshot) wire.Snapshot {
+			return wire.Snapshot{Modified: s.Taken.UTC().Format(time.RFC3339Nano), ID: s.ID}
+		}),
+		Next: x.linkNext(page, list.Next),
+	}, nil
 }
 
-// restoreSnapshot puts a database back to a snapshot, which this build can't.
+// restoreSnapshot puts a database back to the snapshot that the body names.
 func (x *exchange) restoreSnapshot() (any, error) {
-	if err := x.mayManageSnapshots(); err != nil {
+	ref, err := x.ref()
+	if err != nil {
 		return nil, err
 	}
 	id, err := x.body(x.opt.MaxBodyBytes)
-	switch {
-	case err != nil:
-		return nil, err
-	case !snapshotID.MatchString(strings.TrimSpace(string(id))):
-		return nil, fault.New(fault.Invalid, "A snapshot is named by 64 hexadecimal digits, as list_snapshots shows them")
-	}
-	return nil, fault.New(fault.Unsupported, "This server takes no snapshots, so there is nothing to restore")
-}
-
-// mayManageSnapshots asks the engine whether the caller may do what the same
-// callers may: see who has access to the database.
-func (x *exchange) mayManageSnapshots() error {
-	ref, err := x.ref()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = x.eng.Grants(x.ctx(), x.caller, ref, ayb.Page{Size: 1})
-	if errors.Is(err, fault.Denied) {
-		return fault.Wrap(fault.Denied, err, "Authenticated entity %s can't manage snapshots on database %s", x.caller.Slug, ref)
-	}
-	return err
+	return empty{}, x.eng.RestoreSnapshot(x.ctx(), x.caller, ref, strings.TrimSpace(string(id)))
 }

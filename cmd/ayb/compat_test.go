@@ -122,6 +122,7 @@ func TestCompat_register(t *testing.T) {
 		register(400, envelope("InvalidSlug", "invalid", "A entity slug can't be longer than 128 bytes, but this one is 129 bytes"), "entity", long, "email-address", "ann@example.org", "entity-type", "user"),
 		register(400, envelope("RegistrationError", "invalid", "Username 'v1' is reserved and cannot be used"), "entity", "V1", "email-address", "ann@example.org", "entity-type", "user"),
 		register(400, refusal("invalid", "Unknown value: robot"), "entity", "ann", "email-address", "ann@example.org", "entity-type", "robot"),
+		register(400, envelope("RegistrationError", "invalid", "Username 'admin' is reserved and cannot be used"), "entity", "admin", "email-address", "ann@example.org", "entity-type", "robot"),
 		register(200, `{}`, "entity", "Ann", "email-address", "Ann@Example.org", "entity-type", "user"),
 	)
 	first := mailedToken(t, filepath.Join(c.dir, "ayb_data", "emails.jsonl"))
@@ -135,11 +136,13 @@ func TestCompat_register(t *testing.T) {
 		confirm(first, 200, `{"entity":"ann","token":"ayb_...`),
 		confirm(second, 409, refusal("exists", "ann has already been registered")),
 		confirm("nonsense", 401, refusal("unauthenticated", "Invalid or expired token")),
+		register(409, refusal("exists", "ann has already been registered"), "entity", "ann", "email-address", "other@example.org", "entity-type", "robot"),
 		register(409, refusal("exists", "ann has already been registered"), "entity", "ANN", "email-address", "other@example.org", "entity-type", "user"),
 		register(200, `{}`, "entity", "ANN", "email-address", "ANN@example.org", "entity-type", "user"),
 		call{"", "POST", "/v1/log_in", []string{"entity", "ANN"}, "", 200, `{}`},
 		call{"", "POST", "/v1/log_in", nil, "", 400, refusal("invalid", "Missing required `entity` header")},
 		call{"", "POST", "/v1/log_in", []string{"entity", "nobody"}, "", 404, refusal("not_found", "No account or email authentication method for nobody")},
+		call{"", "POST", "/v1/log_in", []string{"entity", "a b"}, "", 404, refusal("not_found", "No account or email authentication method for a b")},
 		register(200, `{}`, "entity", "bea", "email-address", "other@example.org", "entity-type", "organization"),
 	)
 	third := mailedToken(t, filepath.Join(c.dir, "ayb_data", "emails.jsonl"))
@@ -286,6 +289,12 @@ func TestCompat_tokens(t *testing.T) {
 		call{"ann", "DELETE", "/v1/tokens/" + short(old), nil, "", 200, `{}`},
 		call{"ann", "DELETE", "/v1/tokens/" + short(old), nil, "", 404, missing("api_token", short(old))},
 		call{"", "GET", "/v1/tokens", []string{"Authorization", "Bearer " + old}, "", 401, envelope("InvalidToken", "unauthenticated", "API token has been revoked")},
+		call{"ann", "POST", "/v1/_/tokens", nil, `{"access":"manager"}`, 201, `{"token":"ayb_...`},
+	)
+	if _, body := c.do(t, call{who: "ann", method: "GET", path: "/v1/tokens"}); strings.Contains(body, `"permission_level":"manager"`) {
+		t.Errorf("older programs can't read %s", body)
+	}
+	c.check(t,
 		call{"ann", "DELETE", "/v1/tokens/" + short(c.tokens["ann"]), nil, "", 200, `{}`},
 		call{"ann", "GET", "/v1/tokens", nil, "", 401, envelope("InvalidToken", "unauthenticated", "API token has been revoked")},
 	)
@@ -308,7 +317,7 @@ func TestCompat_authentication(t *testing.T) {
 	for _, path := range []string{optional, bearer} {
 		c.check(t,
 			with(path, "Basic YTpi", 401, refusal("unauthenticated", "Invalid Authorization header: expected `Bearer <token>`")),
-			with(path, "Bearer nonsense", 401, `{"type":"...`),
+			with(path, "Bearer nonsense", 401, refusal("unauthenticated", "The token is malformed")),
 			with(path, "Bearer "+parts[0]+"_"+parts[1]+"_wrong", 401, envelope("InvalidToken", "unauthenticated", "Invalid API token")),
 			with(path, "Bearer ayb_unknown_"+parts[2], 401, `{"type":"...`),
 			with(path, "Bearer", 401, `{"type":"...`),

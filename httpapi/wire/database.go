@@ -2,6 +2,7 @@ package wire
 
 import (
 	"strings"
+	"time"
 
 	"ayb/catalog"
 )
@@ -27,6 +28,26 @@ type Database struct {
 // NewDatabase returns the shape of a database.
 func NewDatabase(db catalog.Database) Database {
 	return Database{Slug: db.Slug, Type: db.Kind.String()}
+}
+
+// DeletedDatabases is the list of an entity's deleted databases.
+type DeletedDatabases struct {
+	Databases []DeletedDatabase `json:"databases"`
+	Next      string            `json:"next,omitempty"`
+}
+
+// A DeletedDatabase is an entry of that list.
+type DeletedDatabase struct {
+	Slug      catalog.Slug `json:"slug"`
+	Type      string       `json:"database_type"`
+	Deleted   Time         `json:"deleted_at"`
+	KeptUntil Time         `json:"kept_until"`
+}
+
+// NewDeletedDatabase returns the shape of a deleted database that may be removed
+// for good from then on.
+func NewDeletedDatabase(db catalog.Database, keptUntil time.Time) DeletedDatabase {
+	return DeletedDatabase{Slug: db.Slug, Type: db.Kind.String(), Deleted: Time(db.Deleted), KeptUntil: Time(keptUntil)}
 }
 
 // DatabaseDetails is a database and what the caller may do with it.
@@ -98,6 +119,7 @@ type Transfer struct {
 // Snapshots is the list of a database's snapshots.
 type Snapshots struct {
 	Snapshots []Snapshot `json:"snapshots"`
+	Next      string     `json:"next,omitempty"`
 }
 
 // A Snapshot is an entry of that list.

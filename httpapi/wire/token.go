@@ -17,12 +17,16 @@ type Tokens struct {
 // A Token is an entry of that list.
 type Token struct {
 	Short    string  `json:"short_token"`
-	Database *string `json:"scoped_database"` // entity/database
-	Access   *string `json:"permission_level"`
+	Database *string `json:"scoped_database"`  // entity/database
+	Level    *string `json:"permission_level"` // read-only, read-write or null: all that older clients can read
 	AppName  *string `json:"app_name"`
 	Created  Time    `json:"created_at"`
 	Expires  Time    `json:"expires_at"`
 	Revoked  Time    `json:"revoked_at"`
+
+	// Access is read-only, read-write or manager, and left out if the token has no
+	// limit. Servers that only know permission_level never send it.
+	Access *string `json:"access,omitempty"`
 }
 
 // deletedDatabase stands for the database of a token's scope that is no more;
@@ -44,6 +48,9 @@ func NewToken(t catalog.Token, db catalog.Ref) Token {
 	}
 	if t.Scope.Access != catalog.NoAccess {
 		shaped.Access = orNull(t.Scope.Access.String())
+	}
+	if t.Scope.Access == catalog.ReadOnly || t.Scope.Access == catalog.ReadWrite {
+		shaped.Level = shaped.Access
 	}
 	return shaped
 }

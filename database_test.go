@@ -1,6 +1,7 @@
 package ayb_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -310,6 +311,50 @@ func TestEngine_Purge(t *testing.T) {
 	if done, err := f.Purge(ctx, ayb.System); err != nil || done != (ayb.Purged{}) {
 		t.Errorf("again: %+v, %v", done, err)
 	}
+}
+
+// TestEngine_Purge_goes_on_past_what_fails has more databases that can't be
+// removed than a batch holds, and one behind them that can.
+func TestEngine_Purge_goes_on_past_what_fails(t *testing.T) {
+	stuck := map[ayb.ID]bool{}
+	dir := t.TempDir()
+	runner, err := hosting.NewInProcess(hosting.Config{Dir: filepath.Join(dir, "owners")})
+	must(t, err)
+	defer runner.Close()
+	f := aybtest.New(t, &ayb.Config{DataPath: dir, Runner: stuckRunner{runner, stuck}})
+	alice := f.MustEntity("alice")
+	for i := range 41 {
+		db := f.MustDatabase(fmt.Sprintf("alice/db%d", i), "CREATE TABLE t (a)")
+		must(t, f.DeleteDatabase(ctx, alice, db.Ref().String()))
+		stuck[db.ID] = i < 40
+		f.Clock.Advance(time.Second)
+	}
+	f.Clock.Advance(30 * 24 * time.Hour)
+	for round, want := range []int{1, 0} {
+		done, err := f.Purge(ctx, ayb.System)
+		if !errors.Is(err, errStuck) || !strings.Contains(err.Error(), "24 more") || done.Databases != want {
+			t.Errorf("round %d: %+v, %v", round, done, err)
+		}
+	}
+	clear(stuck)
+	if done, err := f.Purge(ctx, ayb.System); err != nil || done.Databases != 40 {
+		t.Errorf("at last: %+v, %v", done, err)
+	}
+}
+
+var errStuck = errors.New("stuck")
+
+// A stuckRunner can't release some databases.
+type stuckRunner struct {
+	ayb.Runner
+	stuck map[ayb.ID]bool
+}
+
+func (r stuckRunner) Release(ctx context.Context, db hosting.DB) (func(), error) {
+	if r.stuck[db.Database] {
+		return nil, errStuck
+	}
+	return r.Runner.Release(ctx, db)
 }
 
 func TestEngine_Purge_does_not_meet_an_undelete(t *testing.T) {

@@ -17,6 +17,10 @@ import (
 // purgeBatch is how many things are purged before an undelete gets its turn.
 const purgeBatch = 16
 
+// purgeErrors is how many failures are reported; of the others there is only the
+// number.
+const purgeErrors = 16
+
 // Purged says what Purge has removed.
 type Purged struct {
 	Databases int
@@ -37,33 +41,43 @@ func (e *Engine) Purge(ctx context.Context, p Principal) (_ Purged, err error) {
 }
 
 func (e *Engine) purge(ctx context.Context, before time.Time) (done Purged, err error) {
-	done.Databases, err = e.purgeBatches(func() ([]error, error) {
-		expired, err := e.store.ExpiredDatabases(ctx, before, purgeBatch)
-		return forEach(expired, func(db Database) error { return e.purgeDatabase(ctx, db) }), err
+	done.Databases, err = e.purgeBatches(func(page Page) ([]error, string, error) {
+		expired, err := e.store.ExpiredDatabases(ctx, before, page)
+		return forEach(expired.Items, func(db Database) error { return e.purgeDatabase(ctx, db) }), expired.Next, err
 	})
-	entities, err2 := e.purgeBatches(func() ([]error, error) {
-		expired, err := e.store.ExpiredEntities(ctx, before, purgeBatch)
-		return forEach(expired, func(ent Entity) error { return e.purgeEntity(ctx, ent) }), err
+	entities, err2 := e.purgeBatches(func(page Page) ([]error, string, error) {
+		expired, err := e.store.ExpiredEntities(ctx, before, page)
+		return forEach(expired.Items, func(ent Entity) error { return e.purgeEntity(ctx, ent) }), expired.Next, err
 	})
 	done.Entities = entities
 	return done, errors.Join(err, err2, e.sweepTransfers(ctx))
 }
 
-// purgeBatches runs batches until one is not full or fails, and returns how many
-// things were purged. A batch returns the outcome of each.
-func (e *Engine) purgeBatches(batch func() ([]error, error)) (done int, err error) {
+// purgeBatches runs batch after batch to the end of the list, whatever fails in
+// them, and returns how many things were purged. A batch returns the outcome of
+// each, and where the list goes on; its own error ends the run.
+func (e *Engine) purgeBatches(batch func(Page) (outcomes []error, next string, err error)) (done int, err error) {
+	var failures []error
+	failed := 0
+	page := Page{Size: purgeBatch}
 	for {
 		e.deletions.Lock()
-		outcomes, err := batch()
+		outcomes, next, err := batch(page)
 		e.deletions.Unlock()
 		for _, outcome := range outcomes {
 			if outcome == nil {
 				done++
+			} else if failed++; failed <= purgeErrors {
+				failures = append(failures, outcome)
 			}
 		}
-		if err = errors.Join(append(outcomes, err)...); err != nil || len(outcomes) < purgeBatch {
-			return done, err
+		if page.After = next; err == nil && next != "" {
+			continue
 		}
+		if more := failed - len(failures); more > 0 {
+			failures = append(failures, fault.New(fault.Unavailable, "%d more could not be removed", more))
+		}
+		return done, errors.Join(append(failures, err)...)
 	}
 }
 

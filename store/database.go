@@ -277,17 +277,26 @@ func (s *Store) UndeleteDatabase(ctx context.Context, owner catalog.ID, slug cat
 	return row.database(), nil
 }
 
-// ExpiredDatabases returns databases that were deleted before an instant, the
-// longest deleted first: at most limit, which is bounded as [catalog.Page.Size].
-// Databases that live on below a deleted entity are not among them.
-func (s *Store) ExpiredDatabases(ctx context.Context, before time.Time, limit int) ([]catalog.Database, error) {
+// ExpiredDatabases lists the databases that were deleted before an instant, the
+// longest deleted first. Databases that live on below a deleted entity are not
+// among them. Errors: Invalid (the cursor).
+func (s *Store) ExpiredDatabases(ctx context.Context, before time.Time, page catalog.Page) (catalog.List[catalog.Database], error) {
 	var rows []databaseRow
-	page := catalog.Page{Size: limit}
-	err := s.read(ctx, nil, func(ctx context.Context) error {
-		return selectDatabases(s.db, &rows).Where("d.deleted_at < ?", micros(before)).
-			Order("d.deleted_at", "d.id").Limit(int64(page.Limit())).Scan(ctx)
+	after, err := parseCursor(page.After, "expired", 1)
+	if err != nil {
+		return catalog.List[catalog.Database]{}, err
+	}
+	err = s.read(ctx, nil, func(ctx context.Context) error {
+		q := selectDatabases(s.db, &rows).Where("d.deleted_at < ?", micros(before)).
+			Order("d.deleted_at", "d.id").Limit(oneMore(page))
+		if after != nil {
+			q.Where("(d.deleted_at, d.id) > (?, ?)", after.number, after.texts[0])
+		}
+		return q.Scan(ctx)
 	})
-	return paginate(rows, page, databaseRow.database, nil).Items, err
+	return paginate(rows, page, databaseRow.database, func(r databaseRow) cursor {
+		return cursor{"expired", r.DeletedAt, []string{r.ID.String()}}
+	}), err
 }
 
 // PurgeDatabase removes a deleted database for good, with its grants and the

@@ -194,16 +194,25 @@ func (s *Store) UndeleteEntity(ctx context.Context, slug catalog.Slug) (catalog.
 	return row.entity(), nil
 }
 
-// ExpiredEntities returns entities that were deleted before an instant, the
-// longest deleted first: at most limit, which is bounded as [catalog.Page.Size].
-func (s *Store) ExpiredEntities(ctx context.Context, before time.Time, limit int) ([]catalog.Entity, error) {
+// ExpiredEntities lists the entities that were deleted before an instant, the
+// longest deleted first. Errors: Invalid (the cursor).
+func (s *Store) ExpiredEntities(ctx context.Context, before time.Time, page catalog.Page) (catalog.List[catalog.Entity], error) {
 	var rows []entityRow
-	page := catalog.Page{Size: limit}
-	err := s.read(ctx, nil, func(ctx context.Context) error {
-		return s.db.NewSelect().Model(&rows).Where("e.deleted_at < ?", micros(before)).
-			Order("e.deleted_at", "e.id").Limit(int64(page.Limit())).Scan(ctx)
+	after, err := parseCursor(page.After, "expired_entities", 1)
+	if err != nil {
+		return catalog.List[catalog.Entity]{}, err
+	}
+	err = s.read(ctx, nil, func(ctx context.Context) error {
+		q := s.db.NewSelect().Model(&rows).Where("e.deleted_at < ?", micros(before)).
+			Order("e.deleted_at", "e.id").Limit(oneMore(page))
+		if after != nil {
+			q.Where("(e.deleted_at, e.id) > (?, ?)", after.number, after.texts[0])
+		}
+		return q.Scan(ctx)
 	})
-	return paginate(rows, page, entityRow.entity, nil).Items, err
+	return paginate(rows, page, entityRow.entity, func(r entityRow) cursor {
+		return cursor{"expired_entities", r.DeletedAt, []string{r.ID.String()}}
+	}), err
 }
 
 // PurgeEntity removes a deleted entity for good, with its tokens, the grants it

@@ -146,9 +146,9 @@ var databaseTests = []test{
 		}
 		refused(t, f.PurgeDatabase(ctx, d.ID), fault.NotFound) // it lives
 		must(t, f.DeleteDatabase(ctx, d.ID, f.clock.Now()))
-		expired, err := f.ExpiredDatabases(ctx, f.clock.advance(time.Second), 1000)
+		expired, err := f.ExpiredDatabases(ctx, f.clock.advance(time.Second), catalog.Page{Size: 1000})
 		must(t, err)
-		if last := expired[len(expired)-1]; last.ID != d.ID {
+		if last := expired.Items[len(expired.Items)-1]; last.ID != d.ID {
 			t.Errorf("the last deleted of the expired is %v, want %v", last.Slug, d.Slug)
 		}
 		must(t, f.PurgeDatabase(ctx, d.ID))
@@ -168,16 +168,29 @@ var databaseTests = []test{
 		d := f.newDatabase(t, owner, "x")
 		d.Deleted = f.stored(f.clock.advance(time.Hour))
 		must(t, f.DeleteDatabase(ctx, d.ID, d.Deleted))
-		got, err := f.ExpiredDatabases(ctx, d.Deleted, 1000)
+		got, err := f.ExpiredDatabases(ctx, d.Deleted, catalog.Page{Size: 1000})
 		must(t, err)
-		for _, e := range got {
+		for _, e := range got.Items {
 			if e.ID == d.ID {
 				t.Error("one that was deleted at the instant itself is there")
 			}
 		}
-		got, err = f.ExpiredDatabases(ctx, d.Deleted.Add(time.Microsecond), 1000)
+		got, err = f.ExpiredDatabases(ctx, d.Deleted.Add(time.Microsecond), catalog.Page{Size: 1000})
 		must(t, err)
-		same(t, got[len(got)-1], d)
+		same(t, got.Items[len(got.Items)-1], d)
+		for range 3 { // of one instant, so that only their ids tell them apart
+			more := f.newDatabase(t, owner, "x")
+			must(t, f.DeleteDatabase(ctx, more.ID, d.Deleted))
+		}
+		all, err := f.ExpiredDatabases(ctx, d.Deleted.Add(time.Microsecond), catalog.Page{Size: 1000})
+		must(t, err)
+		var paged []catalog.Database
+		for page := (catalog.Page{Size: 1}); len(paged) == 0 || page.After != ""; {
+			one, err := f.ExpiredDatabases(ctx, d.Deleted.Add(time.Microsecond), page)
+			must(t, err)
+			paged, page.After = append(paged, one.Items...), one.Next
+		}
+		same(t, paged, all.Items)
 	}},
 	{"a_move_changes_owner_and_version", func(t *testing.T, f *fixture) {
 		ctx := context.Background()

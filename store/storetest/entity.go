@@ -152,15 +152,20 @@ var entityTests = []test{
 			must(t, f.DeleteEntity(ctx, e.ID, e.Deleted))
 			want = append(want, e)
 		}
-		got, err := f.ExpiredEntities(ctx, want[2].Deleted, 1000)
+		got, err := f.ExpiredEntities(ctx, want[2].Deleted, catalog.Page{Size: 1000})
 		must(t, err)
-		same(t, got[len(got)-2:], want[:2])
-		first, err := f.ExpiredEntities(ctx, want[2].Deleted, 1)
+		all := got.Items
+		same(t, all[len(all)-2:], want[:2])
+		var paged []catalog.Entity
+		for page := (catalog.Page{Size: 1}); len(paged) == 0 || page.After != ""; {
+			one, err := f.ExpiredEntities(ctx, want[2].Deleted, page)
+			must(t, err)
+			paged, page.After = append(paged, one.Items...), one.Next
+		}
+		same(t, paged, all)
+		none, err := f.ExpiredEntities(ctx, time.Time{}, catalog.Page{})
 		must(t, err)
-		same(t, first, got[:1])
-		none, err := f.ExpiredEntities(ctx, time.Time{}, 0)
-		must(t, err)
-		same(t, none, []catalog.Entity{})
+		same(t, none.Items, []catalog.Entity{})
 	}},
 	{"a_purge_removes_what_hangs_on_it", func(t *testing.T, f *fixture) {
 		ctx := context.Background()

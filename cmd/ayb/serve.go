@@ -53,16 +53,9 @@ func (cmd serverCommand) Run(s surrounding) error {
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer restore()
 	context.AfterFunc(ctx, restore)
-	return serve(ctx, c, s.out, newLogger(c, s.errout))
-}
-
-// newLogger returns a logger of the configured form.
-func newLogger(c *config, w io.Writer) *slog.Logger {
-	opt := &slog.HandlerOptions{Level: c.level()}
-	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, opt))
-	}
-	return slog.New(slog.NewTextHandler(w, opt))
+	logger, flush := newLogger(c, s.errout)
+	defer flush()
+	return serve(ctx, c, s.out, logger)
 }
 
 // serve opens the engine and serves it until ctx ends. It returns when nothing

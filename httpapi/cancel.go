@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"ayb/catalog"
 	"ayb/fault"
@@ -20,7 +21,7 @@ var errCancelled = fault.New(fault.NotApplied, "The query was cancelled; nothing
 // running knows the queries that are under way.
 type running struct {
 	mu      sync.Mutex
-	queries map[queryKey]context.CancelCauseFunc
+	queries map[queryKey]*queryContext
 }
 
 // A queryKey names a query: only who runs it can name it.
@@ -29,35 +30,86 @@ type queryKey struct {
 	id     string
 }
 
-func newRunning() *running { return &running{queries: map[queryKey]context.CancelCauseFunc{}} }
+func newRunning() *running { return &running{queries: map[queryKey]*queryContext{}} }
 
-// cancellable returns a context for a query that ends when the client goes away
-// or the query is cancelled, and tells the client by which id to cancel it. The
-// client may choose the id in the same header, so that it knows it before the
-// answer begins. The caller calls done. Errors: Invalid, Conflict, Busy.
-func (x *exchange) cancellable() (_ context.Context, done func(), _ error) {
+// A queryContext is the context of a request, which can besides be cancelled. It
+// is what context.WithCancel makes, but nearly for free: it takes its place among
+// the children of the request's context only when somebody waits for its end,
+// and SQLite does not wait but asks.
+type queryContext struct {
+	context.Context // of the request
+
+	cancelled atomic.Bool // by cancel
+	over      atomic.Bool // by cancel or release
+
+	mu     sync.Mutex
+	waited context.Context // made by Done
+	leave  context.CancelFunc
+}
+
+// Err implements context.Context.
+func (c *queryContext) Err() error {
+	if c.over.Load() {
+		return context.Canceled
+	}
+	return c.Context.Err()
+}
+
+// Done implements context.Context.
+func (c *queryContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waited == nil {
+		c.waited, c.leave = context.WithCancel(c.Context)
+		if c.over.Load() {
+			c.leave()
+		}
+	}
+	return c.waited.Done()
+}
+
+// cancel ends the context because somebody wants the query to end.
+func (c *queryContext) cancel() {
+	c.cancelled.Store(true)
+	c.release()
+}
+
+// release ends the context, and frees what it occupies.
+func (c *queryContext) release() {
+	c.over.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leave != nil {
+		c.leave()
+	}
+}
+
+// cancellable makes the context for a query, which ends when the client goes
+// away or the query is cancelled, and tells the client by which id to cancel it.
+// The client may choose the id in the same header, so that it knows it before
+// the answer begins. The caller calls done. Errors: Invalid, Conflict, Busy.
+func (x *exchange) cancellable() (ctx *queryContext, done func(), _ error) {
 	key := queryKey{x.caller.Entity, x.r.Header.Get(queryIDHeader)}
 	if key.id == "" {
 		key.id = x.queryID
 	} else if !cleanID(key.id, shortestQueryID) {
 		return nil, nil, fault.New(fault.Invalid, "%s must be %d to 64 letters, digits, hyphens, underscores or periods", queryIDHeader, shortestQueryID)
 	}
-	ctx, cancel := context.WithCancelCause(x.ctx())
+	ctx = &queryContext{Context: x.ctx()}
 	x.setHeader(1, queryIDHeader, key.id)
 	if x.caller.Anonymous() {
-		return ctx, func() { cancel(nil) }, nil // nobody could prove to be the one who runs it
+		return ctx, ctx.release, nil // nobody could prove to be the one who runs it
 	}
-	if err := x.running.add(key, cancel); err != nil {
-		cancel(nil)
+	if err := x.running.add(key, ctx); err != nil {
 		return nil, nil, err
 	}
 	return ctx, func() {
 		x.running.remove(key)
-		cancel(nil)
+		ctx.release()
 	}, nil
 }
 
-func (r *running) add(key queryKey, cancel context.CancelCauseFunc) error {
+func (r *running) add(key queryKey, ctx *queryContext) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.queries[key] != nil {
@@ -66,7 +118,7 @@ func (r *running) add(key queryKey, cancel context.CancelCauseFunc) error {
 	if len(r.queries) >= maxRunning {
 		return fault.New(fault.Busy, "This server is running too many queries; try again")
 	}
-	r.queries[key] = cancel
+	r.queries[key] = ctx
 	return nil
 }
 
@@ -80,11 +132,11 @@ func (r *running) remove(key queryKey) {
 func (x *exchange) cancelQuery() (any, error) {
 	key := queryKey{x.caller.Entity, x.param(0)}
 	x.running.mu.Lock()
-	cancel := x.running.queries[key]
+	query := x.running.queries[key]
 	x.running.mu.Unlock()
-	if cancel == nil {
+	if query == nil {
 		return nil, fault.New(fault.NotFound, "No query with this id is running; it may have ended")
 	}
-	cancel(errCancelled)
+	query.cancel()
 	return empty{}, nil
 }

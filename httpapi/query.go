@@ -53,8 +53,8 @@ func (x *exchange) query() (any, error) {
 
 // ending returns the error with which a query has ended. One that was cancelled
 // left nothing: what has been committed by then ends well.
-func ending(ctx context.Context, err error) error {
-	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errCancelled) {
+func ending(ctx *queryContext, err error) error {
+	if errors.Is(err, context.Canceled) && ctx.cancelled.Load() {
 		return errCancelled
 	}
 	return err

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -35,7 +34,7 @@ type stream struct {
 }
 
 // stream runs a query and answers with a stream.
-func (x *exchange) stream(ctx context.Context, ref string, st ayb.Statement) (any, error) {
+func (x *exchange) stream(ctx *queryContext, ref string, st ayb.Statement) (any, error) {
 	s := &stream{x: x, buf: x.pieces.get()}
 	defer s.release()
 	sum, err := x.eng.Stream(ctx, x.caller, ref, st, s)

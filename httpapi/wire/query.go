@@ -77,9 +77,14 @@ type walker struct{ rest []byte }
 
 // next skips white space and returns the byte behind it.
 func (w *walker) next() byte {
-	w.rest = bytes.TrimLeft(w.rest, " \t\r\n")
+	for isSpace(w.rest[0]) {
+		w.rest = w.rest[1:]
+	}
 	return w.rest[0]
 }
+
+// isSpace reports whether a byte is white space in JSON.
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // members calls do for each member of the object at the start, with the key in
 // its quotes.
@@ -116,31 +121,44 @@ func (w *walker) each(end byte, do func() error) error {
 
 // value takes the value at the start, whole.
 func (w *walker) value() []byte {
-	depth, quoted := 0, false
-	for i := 0; ; i++ {
-		if i == len(w.rest) {
+	switch w.rest[0] {
+	case '"':
+		return w.take(stringEnd(w.rest))
+	case '{', '[':
+		return w.take(nestedEnd(w.rest))
+	}
+	for i, c := range w.rest {
+		if c == ',' || c == ']' || c == '}' || isSpace(c) {
 			return w.take(i)
 		}
-		c := w.rest[i]
-		switch {
-		case quoted && c == '\\':
+	}
+	return w.take(len(w.rest))
+}
+
+// stringEnd returns the length of the string at the start, quotes included.
+func stringEnd(text []byte) int {
+	for i := 1; ; i++ {
+		switch text[i] {
+		case '\\':
 			i++
-		case c == '"':
-			if quoted = !quoted; !quoted && depth == 0 {
-				return w.take(i + 1)
-			}
-		case quoted:
-		case c == '{' || c == '[':
+		case '"':
+			return i + 1
+		}
+	}
+}
+
+// nestedEnd returns the length of the object or array at the start.
+func nestedEnd(text []byte) int {
+	for i, depth := 0, 0; ; i++ {
+		switch text[i] {
+		case '"':
+			i += stringEnd(text[i:]) - 1
+		case '{', '[':
 			depth++
-		case c == '}' || c == ']':
-			if depth == 0 {
-				return w.take(i)
-			}
+		case '}', ']':
 			if depth--; depth == 0 {
-				return w.take(i + 1)
+				return i + 1
 			}
-		case depth == 0 && (c == ',' || c == ':' || c == ' ' || c == '\t' || c == '\r' || c == '\n'):
-			return w.take(i)
 		}
 	}
 }

@@ -24,6 +24,7 @@ var floors = [][]string{
 	{"ayb", "ayb/client"},
 	{"ayb/httpapi"},
 	{"ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/store/storetest"},
+	{"ayb/aybtest/behavior"},
 }
 
 // lean packages are linked into small clients, so among ourselves they reach

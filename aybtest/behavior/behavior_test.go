@@ -1,0 +1,96 @@
+package behavior_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"testing"
+
+	"ayb"
+	"ayb/aybtest/behavior"
+	"ayb/catalog"
+	"ayb/client"
+	"ayb/httpapi"
+)
+
+func TestEngine(t *testing.T) {
+	behavior.Run(t, func(_ testing.TB, eng *ayb.Engine) func(string) behavior.API {
+		return func(secret string) behavior.API { return engine{eng, secret} }
+	})
+}
+
+func TestClient(t *testing.T) {
+	behavior.Run(t, func(t testing.TB, eng *ayb.Engine) func(string) behavior.API {
+		opt := httpapi.Options{MaxResultBytes: behavior.Limits().ResultBytes}
+		server := httptest.NewServer(httpapi.New(eng, &opt))
+		t.Cleanup(server.Close)
+		c, err := client.New(client.Config{URL: server.URL, Retries: -1, MaxResultBytes: behavior.Limits().ResultBytes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return func(secret string) behavior.API { return remote{c.WithToken(secret)} }
+	})
+}
+
+// remote is the API over HTTP. What the client's own words say is put into those
+// of the engine.
+type remote struct{ *client.Client }
+
+func (r remote) Register(ctx context.Context, reg ayb.Registration) error {
+	return r.Client.Register(ctx, reg.Entity, reg.Email, reg.Kind)
+}
+
+func (r remote) Confirm(ctx context.Context, token string) (ayb.Slug, string, error) {
+	c, err := r.Client.Confirm(ctx, token)
+	return c.Entity, c.Token, err
+}
+
+func (r remote) Entity(ctx context.Context, slug string) (ayb.Entity, error) {
+	e, err := r.Client.Entity(ctx, slug)
+	return e.Entity, err
+}
+
+func (r remote) UpdateProfile(ctx context.Context, slug string, update ayb.ProfileUpdate) error {
+	return r.Client.UpdateProfile(ctx, slug, client.ProfileUpdate(update))
+}
+
+func (r remote) CreateDatabase(ctx context.Context, ref string, opt *ayb.DatabaseOptions) (ayb.Database, error) {
+	return r.Client.CreateDatabase(ctx, ref, (*client.DatabaseOptions)(opt))
+}
+
+func (r remote) Database(ctx context.Context, ref string) (ayb.DatabaseDetails, error) {
+	d, err := r.Client.Database(ctx, ref)
+	return ayb.DatabaseDetails(d), err
+}
+
+func (r remote) SetPublic(ctx context.Context, ref string, level ayb.PublicLevel) error {
+	return r.UpdateDatabase(ctx, ref, client.DatabaseUpdate{Public: &level})
+}
+
+func (r remote) SetAnonymousQueries(ctx context.Context, ref string, allowed bool) error {
+	return r.UpdateDatabase(ctx, ref, client.DatabaseUpdate{AnonymousQueries: &allowed})
+}
+
+func (r remote) CreateToken(ctx context.Context, entity string, opt *ayb.TokenOptions) (string, ayb.Token, error) {
+	secret, details, err := r.Client.CreateToken(ctx, entity, (*client.TokenOptions)(opt))
+	return secret, details.Token, err
+}
+
+func (r remote) Tokens(ctx context.Context, page ayb.Page) (list ayb.List[ayb.TokenDetails], err error) {
+	tokens, err := r.Client.Tokens(ctx, page)
+	list.Next = tokens.Next
+	for _, details := range tokens.Items {
+		item := ayb.TokenDetails{Token: details.Token}
+		if details.Database != "" {
+			if item.Database, err = catalog.ParseRef(details.Database); err != nil {
+				return list, err
+			}
+		}
+		list.Items = append(list.Items, item)
+	}
+	return list, err
+}
+
+func (r remote) Stream(ctx context.Context, ref string, st ayb.Statement, sink ayb.Sink) (ayb.Summary, error) {
+	return r.Client.Stream(ctx, ref, st, sink)
+}

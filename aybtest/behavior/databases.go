@@ -1,0 +1,136 @@
+package behavior
+
+import (
+	"fmt"
+
+	"ayb"
+	"ayb/fault"
+)
+
+// databases says how they come, what they are called, and how they go.
+func databases() []behavior {
+	return []behavior{
+		{name: "a database is there when it has been created", check: func(w *world) {
+			alice := w.as("alice")
+			db, err := alice.CreateDatabase(w.Context(), "ALICE/Test.sqlite", &ayb.DatabaseOptions{Public: ayb.PublicFork})
+			if w.must(err); db.OwnerSlug != "alice" || db.Slug != "Test.sqlite" || db.Kind != ayb.SQLite {
+				w.Errorf("got %+v", db)
+			}
+			d, err := alice.Database(w.Context(), "alice/test.SQLITE")
+			if w.must(err); d.Ref() != db.Ref() || d.Public != ayb.PublicFork || d.Access != ayb.ReadWrite || !d.CanManage || d.AnonymousQueries {
+				w.Errorf("got %+v", d)
+			}
+			_, err = alice.CreateDatabase(w.Context(), "alice/TEST.sqlite", nil)
+			w.refused(err, fault.Exists, "Database already exists")
+		}},
+		{name: "there is no DuckDB yet", check: func(w *world) {
+			_, err := w.as("alice").CreateDatabase(w.Context(), "alice/duck", &ayb.DatabaseOptions{Kind: ayb.DuckDB})
+			w.refused(err, fault.Unsupported, "")
+		}},
+		{name: "a name that can't be one is invalid", check: func(w *world) {
+			alice := w.database()
+			for _, ref := range []string{"", "alice", "alice/", "/db", "alice/a b", "alice/a/b", "alice/..", "alice/é", "a\nb/c"} {
+				_, err := alice.CreateDatabase(w.Context(), ref, nil)
+				w.refused(err, fault.Invalid, "")
+				_, err = alice.Query(w.Context(), ref, "SELECT 1")
+				w.refused(err, fault.Invalid, "")
+				_, err = alice.Database(w.Context(), ref)
+				w.refused(err, fault.Invalid, "")
+			}
+			w.refused(alice.RenameDatabase(w.Context(), "alice/db", "a/b"), fault.Invalid, "")
+		}},
+		{name: "nobody creates a database for another", check: func(w *world) {
+			w.as("alice")
+			_, err := w.as("mallory").CreateDatabase(w.Context(), "alice/db", nil)
+			w.refused(err, fault.Denied, "Authenticated entity mallory can't create a database for entity alice")
+			_, err = w.with("").CreateDatabase(w.Context(), "alice/db", nil)
+			w.refused(err, fault.Unauthenticated, "")
+		}},
+		{name: "who may know reads that a database does not exist", check: func(w *world) {
+			alice := w.as("alice")
+			_, err := alice.Database(w.Context(), "alice/nope")
+			w.refused(err, fault.NotFound, "Database alice/nope does not exist")
+			_, err = alice.Query(w.Context(), "alice/nope", "SELECT 1")
+			w.refused(err, fault.NotFound, "Database alice/nope does not exist")
+		}},
+		{name: "strangers can't tell what exists", check: func(w *world) {
+			w.database()
+			for _, api := range []API{w.as("mallory"), w.with("")} {
+				_, there := api.Query(w.Context(), "alice/db", "SELECT 1")
+				_, missing := api.Query(w.Context(), "alice/xx", "SELECT 1")
+				if fault.KindOf(there) != fault.KindOf(missing) || len(fault.Message(there)) != len(fault.Message(missing)) {
+					w.Errorf("%v, and %v", there, missing)
+				}
+			}
+		}},
+		{name: "a database is renamed with all it holds", check: func(w *world) {
+			alice := w.database("CREATE TABLE t (a)")
+			w.must(alice.RenameDatabase(w.Context(), "alice/db", "Other"))
+			_, err := alice.Query(w.Context(), "alice/other", "SELECT * FROM t")
+			w.must(err)
+			_, err = alice.Database(w.Context(), "alice/db")
+			w.refused(err, fault.NotFound, "")
+		}},
+		{name: "a database is given away", check: func(w *world) {
+			alice, bob := w.database("CREATE TABLE t (a)"), w.as("bob")
+			w.refused(alice.TransferDatabase(w.Context(), "alice/db", "nobody"), fault.NotFound, "Entity nobody does not exist")
+			w.must(alice.TransferDatabase(w.Context(), "alice/db", "bob"))
+			_, err := bob.Query(w.Context(), "bob/db", "INSERT INTO t VALUES (1)")
+			w.must(err)
+		}},
+		{name: "a deleted database comes back", check: func(w *world) {
+			alice := w.database("CREATE TABLE t (a)")
+			w.must(alice.DeleteDatabase(w.Context(), "alice/db"))
+			_, err := alice.Query(w.Context(), "alice/db", "SELECT * FROM t")
+			w.refused(err, fault.NotFound, "")
+			db, err := alice.UndeleteDatabase(w.Context(), "alice/db")
+			if w.must(err); db.Ref() != (ayb.Ref{Entity: "alice", Database: "db"}) {
+				w.Errorf("got %+v", db)
+			}
+			w.query(alice, "SELECT * FROM t")
+			_, err = alice.UndeleteDatabase(w.Context(), "alice/db")
+			w.refused(err, fault.NotFound, "")
+		}},
+		{name: "a list has pages, newest first, each item once", check: manyDatabases},
+		{name: "a page that can't be one is no reason to fail or to answer more", check: func(w *world) {
+			alice := w.database()
+			for _, size := range []int{-1, 0, 1, 1000, 1001} {
+				list, err := alice.Databases(w.Context(), "alice", ayb.Page{Size: size})
+				if w.must(err); len(list.Items) != 1 || list.Next != "" {
+					w.Errorf("%d: got %+v", size, list)
+				}
+			}
+			_, err := alice.Databases(w.Context(), "alice", ayb.Page{After: "nonsense\x00é"})
+			w.refused(err, fault.Invalid, "")
+		}},
+	}
+}
+
+func manyDatabases(w *world) {
+	const many, size = 25, 10
+	alice := w.as("alice")
+	for i := range many {
+		w.engine.MustDatabase(fmt.Sprintf("alice/db%d", i))
+	}
+	var names []string
+	pages := 0
+	for page := (ayb.Page{Size: size}); ; {
+		list, err := alice.Databases(w.Context(), "alice", page)
+		w.must(err)
+		pages++
+		for _, db := range list.Items {
+			names = append(names, db.Ref().String())
+		}
+		if page.After = list.Next; list.Next == "" {
+			break
+		}
+	}
+	if pages != 3 || len(names) != many {
+		w.Fatalf("%d pages, %v", pages, names)
+	}
+	for i, name := range names {
+		if want := fmt.Sprintf("alice/db%d", many-1-i); name != want {
+			w.Errorf("%d is %s, want %s", i, name, want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -22,7 +23,7 @@ func lockFile(path string) (*os.File, error) {
 	if held, err := lockExclusive(f); err != nil {
 		defer f.Close()
 		if held {
-			return nil, fault.Wrap(fault.Conflict, err, "The data path is in use by %s; stop it first, or choose another data path", holder(path))
+			return nil, fault.Wrap(fault.Conflict, err, "The data path is in use by %s; stop it first, or choose another data path", nameOf(holder(path)))
 		}
 		return nil, fault.Wrap(fault.Unavailable, err, "The data path can't be locked")
 	}
@@ -38,11 +39,39 @@ func writePid(f *os.File) error {
 	return err
 }
 
-// holder names the process that holds the lock.
-func holder(path string) string {
-	text, _ := os.ReadFile(path)
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-		return fmt.Sprintf("process %d", pid)
+// InUse reports whether an engine is open on a data path, and in which process: 0
+// if that can't be told. It changes nothing and can be asked at any time. Errors:
+// [fs.ErrNotExist] if no engine has been open there yet, and those of opening the
+// file lock in the data path.
+func InUse(dataPath string) (pid int, used bool, err error) {
+	path := filepath.Join(dataPath, "lock")
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, false, err
 	}
-	return "another process"
+	defer f.Close()
+	// Taken for an instant, and shared, so that two who ask do not meet. An engine
+	// that opens in that instant is told that the data path is in use.
+	if used, err = lockShared(f); err != nil && !used {
+		return 0, false, err
+	}
+	if used {
+		pid = holder(path)
+	}
+	return pid, used, nil
+}
+
+// holder returns the process that holds the lock, 0 if that can't be told.
+func holder(path string) int {
+	text, _ := os.ReadFile(path)
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return pid
+}
+
+// nameOf is a process in a sentence.
+func nameOf(pid int) string {
+	if pid == 0 {
+		return "another process"
+	}
+	return fmt.Sprintf("process %d", pid)
 }

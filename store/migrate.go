@@ -57,6 +57,8 @@ func migrate(ctx context.Context, pool *sql.DB, d dialect, files fs.FS, logger *
 	return nil
 }
 
+const lastVersion = "SELECT coalesce(max(version), 0) FROM schema_migration"
+
 // schemaVersion takes the lock and returns the number of the last step applied.
 func schemaVersion(ctx context.Context, tx *sql.Tx, d dialect) (version int, err error) {
 	for _, statement := range []string{
@@ -67,7 +69,7 @@ func schemaVersion(ctx context.Context, tx *sql.Tx, d dialect) (version int, err
 			return 0, err
 		}
 	}
-	err = tx.QueryRowContext(ctx, "SELECT coalesce(max(version), 0) FROM schema_migration").Scan(&version)
+	err = tx.QueryRowContext(ctx, lastVersion).Scan(&version)
 	return version, err
 }
 

@@ -27,12 +27,14 @@ func postgresDialect() dialect {
 	return dialect{
 		bun:     pgdialect.New(),
 		open:    openPostgres,
+		look:    openPostgres, // makes nothing
 		writers: postgresConnections,
 		maxAge:  postgresMaxAge,
 		text:    `TEXT COLLATE "C"`,
 		// The number is ours alone: "ayb" and "meta" in ASCII. The lock ends with
 		// the transaction, and so with the process that holds it.
-		lock: "SET LOCAL lock_timeout = '60s'; SELECT pg_advisory_xact_lock(x'6179626d657461'::bigint)",
+		lock:      "SET LOCAL lock_timeout = '60s'; SELECT pg_advisory_xact_lock(x'6179626d657461'::bigint)",
+		hasSchema: "SELECT count(to_regclass('schema_migration'))",
 	}
 }
 

@@ -31,21 +31,20 @@ func sqliteDialect() dialect {
 	return dialect{
 		bun:     sqlitedialect.New(),
 		open:    openSQLite,
+		look:    lookAtSQLite,
 		writers: 1,
 		text:    "TEXT",
+
+		hasSchema: "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migration'",
 	}
 }
 
 func openSQLite(ctx context.Context, address string) (*sql.DB, error) {
-	path := strings.TrimPrefix(address, "sqlite://")
-	if path == "" || strings.HasPrefix(path, ":memory:") || strings.ContainsAny(path, "?\x00") {
-		return nil, fault.New(fault.Invalid, "A SQLite metadata database is named as sqlite://PATH, where PATH is a file and nothing follows it")
+	path, err := sqlitePath(address)
+	if err != nil {
+		return nil, err
 	}
-	path, err := filepath.Abs(path)
-	if err == nil {
-		err = makeFile(path)
-	}
-	if err == nil {
+	if err = makeFile(path); err == nil {
 		err = makeFile(path + "-shm") // the driver would make it for everybody
 	}
 	if err != nil {

@@ -66,10 +66,13 @@ type Store struct {
 type dialect struct {
 	bun     schema.Dialect
 	open    func(ctx context.Context, url string) (*sql.DB, error)
-	writers int           // how many writes may be under way
-	maxAge  time.Duration // the most that a cached look-up may be old; 0: any age
-	text    string        // type of a text column that sorts by bytes
-	lock    string        // what a migration does first so that two cannot race
+	look    func(ctx context.Context, url string) (*sql.DB, error) // as open, and makes nothing; nil if nothing is there
+	writers int                                                    // how many writes may be under way
+	maxAge  time.Duration                                          // the most that a cached look-up may be old; 0: any age
+	text    string                                                 // type of a text column that sorts by bytes
+	lock    string                                                 // what a migration does first so that two cannot race
+
+	hasSchema string // counts the tables schema_migration
 }
 
 // dialectOf chooses by the scheme of a URL. Errors: Invalid.

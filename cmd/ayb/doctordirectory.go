@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ayb"
 	"ayb/fault"
 )
 
@@ -84,21 +85,18 @@ func tryWriting(dir string) error {
 
 // examineLock tells who uses the data path.
 func (c *config) examineLock() finding {
-	path := filepath.Join(c.DataPath, "lock")
-	held, err := isLocked(path)
+	pid, used, err := ayb.InUse(c.DataPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return found(fine, "server", "none has used %s yet", c.DataPath)
 	case err != nil:
-		return found(broken, "server", "the file %s can't be opened (%s); give it to the user who runs the server", path, plain(err))
-	case !held:
+		return found(broken, "server", "the file lock in %s can't be opened (%s); give it to the user who runs the server", c.DataPath, plain(err))
+	case !used:
 		return found(fine, "server", "none is running on %s", c.DataPath)
+	case pid == 0:
+		return found(fine, "server", "a process is running on %s", c.DataPath)
 	}
-	text, _ := os.ReadFile(path)
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-		return found(fine, "server", "process %d is running on %s", pid, c.DataPath)
-	}
-	return found(fine, "server", "a process is running on %s", c.DataPath)
+	return found(fine, "server", "process %d is running on %s", pid, c.DataPath)
 }
 
 // readableByOthers reports whether a file is there that more than its owner can

@@ -2,104 +2,45 @@ package main
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/ncruces/go-sqlite3/driver"
-
-	"ayb/fault"
+	"ayb/store"
 )
-
-// errNoMetadata says that nothing has been made yet.
-var errNoMetadata = errors.New("no metadata yet")
 
 func (c *config) examineMetadata(ctx context.Context) []finding {
 	const subject = "metadata"
-	version, where, err := c.schemaVersion(ctx)
+	address, where := c.metadata()
+	have, want, err := store.Schema(ctx, address)
 	switch {
-	case errors.Is(err, errNoMetadata):
-		return []finding{found(fine, subject, "%s is empty; the server sets it up when it starts", where)}
 	case err != nil:
 		return []finding{found(broken, subject, "%s can't be read (%s); check database_url and the database behind it", where, plain(err))}
+	case have == 0:
+		return []finding{found(fine, subject, "%s is empty; the server sets it up when it starts", where)}
+	case have > want:
+		return []finding{found(broken, subject, "%s was made by a newer ayb: its schema is number %d, and this one knows %d; run that version, or a newer one", where, have, want)}
+	case have < want:
+		return []finding{found(fine, subject, "%s was made by an older ayb: its schema is number %d, and the server brings it to %d when it starts", where, have, want)}
 	}
-	return []finding{found(fine, subject, "%s can be read; its schema is number %d", where, version)}
+	return []finding{found(fine, subject, "%s can be read; its schema is number %d, as it should be", where, have)}
 }
 
-// schemaVersion returns the number of the last migration of the metadata, and
-// in which words to speak of the database: without its password. Unlike a server
-// that starts it changes nothing.
-func (c *config) schemaVersion(ctx context.Context) (version int, where string, err error) {
-	pool, where, err := c.openMetadata()
-	if err != nil {
-		return 0, where, err
+// metadata returns the URL of the metadata, and in which words to speak of the
+// database: without its password.
+func (c *config) metadata() (address, where string) {
+	address = c.DatabaseURL
+	if address == "" {
+		address = "sqlite://" + filepath.Join(c.DataPath, "ayb.sqlite")
 	}
-	defer pool.Close()
-	var tables int
-	if err := pool.QueryRowContext(ctx, "SELECT count(*) FROM "+pool.catalog+" WHERE "+pool.column+" = 'schema_migration'").Scan(&tables); err != nil {
-		return 0, where, err
+	if path, ok := strings.CutPrefix(address, "sqlite://"); ok {
+		return address, path
 	}
-	if tables == 0 {
-		return 0, where, errNoMetadata
+	if u, err := url.Parse(address); err == nil && u.Hostname() != "" {
+		return address, "PostgreSQL on " + u.Hostname()
 	}
-	err = pool.QueryRowContext(ctx, "SELECT coalesce(max(version), 0) FROM schema_migration").Scan(&version)
-	return version, where, err
-}
-
-// A metadataPool is a database of which the tables can be listed.
-type metadataPool struct {
-	*sql.DB
-	catalog, column string
-}
-
-// openMetadata opens the metadata database for reading.
-func (c *config) openMetadata() (pool *metadataPool, where string, err error) {
-	if path, ok := strings.CutPrefix(c.DatabaseURL, "sqlite://"); ok || c.DatabaseURL == "" {
-		if path == "" {
-			path = filepath.Join(c.DataPath, "ayb.sqlite")
-		}
-		return openSQLiteMetadata(path)
-	}
-	cfg, err := pgx.ParseConfig(c.DatabaseURL)
-	if err != nil { // which quotes the URL, password and all
-		return nil, "PostgreSQL", fault.New(fault.Invalid, "database_url is not a valid postgresql:// URL")
-	}
-	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
-	return &metadataPool{stdlib.OpenDB(*cfg), "pg_catalog.pg_class", "relname"}, "PostgreSQL on " + cfg.Host, nil
-}
-
-func openSQLiteMetadata(path string) (pool *metadataPool, where string, err error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, path, errNoMetadata
-	case err != nil:
-		return nil, path, err
-	case info.Size() == 0:
-		return nil, path, errNoMetadata
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return nil, path, err
-	}
-	// A reader of a log makes the log's files if they are missing, and if it is
-	// root who asks, the server could not use them. So without them the file is
-	// read as one that nobody changes, which is then true.
-	name := url.URL{Scheme: "file", Path: abs, RawQuery: "mode=ro"}
-	if !exists(abs+"-wal") || !exists(abs+"-shm") {
-		name.RawQuery = "immutable=1"
-	}
-	db, err := driver.Open(name.String())
-	if err != nil {
-		return nil, path, err
-	}
-	return &metadataPool{db, "sqlite_schema", "name"}, path, nil
+	return address, "PostgreSQL"
 }
 
 func exists(path string) bool {

@@ -4,24 +4,59 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
 	"sync"
 
 	"ayb/internal/mail"
 )
 
-// transports returns the ways in which e-mails are sent.
-func (c *config) transports(terminal io.Writer) (list []mail.Transport) {
+// transports returns the ways in which e-mails are sent. If nobody has said where
+// people would read them, they are shown to whoever has started the server; but
+// what is no terminal is kept, in a journal for example, and must hold no tokens,
+// so there the log says where the e-mail is.
+func (c *config) transports(out io.Writer, logger *slog.Logger) (list []mail.Transport) {
 	if c.hasMailServer() {
 		list = append(list, c.smtp())
 	}
 	if path := c.mailFile(); path != "" {
 		from, replyTo := c.sender()
-		list = append(list, &mail.File{Path: path, From: from, ReplyTo: replyTo})
+		var file mail.Transport = &mail.File{Path: path, From: from, ReplyTo: replyTo}
+		if c.talksToTerminal() && !isTerminal(out) {
+			file = loggedMail{file, path, logger}
+		}
+		list = append(list, file)
 	}
-	if c.talksToTerminal() {
-		list = append(list, &terminalMail{w: terminal})
+	if c.talksToTerminal() && isTerminal(out) {
+		list = append(list, &terminalMail{w: out})
 	}
 	return list
+}
+
+// isTerminal reports whether what is written is seen at once and not kept.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// loggedMail says in the log where an e-mail can be found.
+type loggedMail struct {
+	mail.Transport
+	path   string
+	logger *slog.Logger
+}
+
+// Send sends the e-mail and logs it.
+func (l loggedMail) Send(ctx context.Context, msg mail.Message) error {
+	if err := l.Transport.Send(ctx, msg); err != nil {
+		return err
+	}
+	l.logger.InfoContext(ctx, "an e-mail is in the file", "to", msg.To, "file", l.path)
+	return nil
 }
 
 // terminalMail shows e-mails to whoever has started the server.

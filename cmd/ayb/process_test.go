@@ -266,8 +266,14 @@ func TestServer_needs_no_configuration(t *testing.T) {
 	if got != `{"fields":["one"],"rows":[["1"]]}` {
 		t.Errorf("the answer is %s", got)
 	}
-	if !strings.Contains(p.out.String(), p.url[len("http://127.0.0.1"):]+"/confirm/") {
-		t.Errorf("the link with the port was not shown:\n%s", p.out)
+	mails, err := os.ReadFile(filepath.Join(p.dir, "ayb_data", "emails.jsonl"))
+	if err != nil || !strings.Contains(string(mails), p.url[len("http://127.0.0.1"):]+"/confirm/") {
+		t.Errorf("the e-mail has no link with the port: %s, %v", mails, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if p.errout.await(ctx, regexp.MustCompile(`emails\.jsonl`)) == nil || strings.Contains(p.out.String()+p.errout.String(), "/confirm/") {
+		t.Errorf("what is no terminal should be told the file, and no link:\n%s%s", p.out, p.errout)
 	}
 	if !strings.Contains(p.out.String(), isolation) {
 		t.Errorf("nothing was said of isolation:\n%s", p.out)

@@ -79,7 +79,11 @@ func serve(ctx context.Context, c *config, out io.Writer, logger *slog.Logger) e
 	go func() { failed <- server.Serve(listener) }()
 	fmt.Fprintf(out, "Starting server %s...\nIsolation: %s.\n", joined(c.Host, int64(port)), isolation)
 	if c.talksToTerminal() {
-		fmt.Fprintf(out, "E-mails go to %s and are shown here, until [email.smtp] or [email.file] is configured.\n", c.mailFile())
+		shown := ""
+		if isTerminal(out) {
+			shown = " and are shown here"
+		}
+		fmt.Fprintf(out, "E-mails go to %s%s, until [email.smtp] or [email.file] is configured.\n", c.mailFile(), shown)
 	}
 	select {
 	case err := <-failed:
@@ -117,7 +121,7 @@ func openEngine(ctx context.Context, c *config, port int, out io.Writer, logger 
 	cfg := c.engine()
 	cfg.Logger = logger
 	cfg.PublicURL = c.publicURL(port)
-	cfg.Mail = mail.New(logger, c.transports(out)...)
+	cfg.Mail = mail.New(logger, c.transports(out, logger)...)
 	return ayb.Open(ctx, cfg)
 }
 

@@ -15,7 +15,8 @@ import (
 	"ayb/httpapi/wire"
 )
 
-// statusGone is what the log says of a request whose client went away.
+// statusGone is what the log says of a request whose client went away, before the
+// answer or within it.
 const statusGone = 499
 
 // empty is the body of a success that has nothing to say.
@@ -202,9 +203,10 @@ func (x *exchange) finish() {
 }
 
 // abandon ends an answer that has begun and can't be ended well, so that the
-// client sees that it is broken.
+// client sees that it is broken. It is the client who is gone or has stopped
+// reading, which is nothing for the log to complain about.
 func (x *exchange) abandon(err error) {
-	x.err = err
+	x.err, x.status = err, statusGone
 	panic(http.ErrAbortHandler)
 }
 

@@ -3,12 +3,16 @@ package ayb_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"ayb"
 	"ayb/aybtest"
 	"ayb/fault"
+	"ayb/hosting"
 )
 
 // The tests here are named after defects of the Rust implementation of ayb that
@@ -149,4 +153,41 @@ func TestDefect_32_names_of_entities_are_folded_everywhere(t *testing.T) {
 	_, err := f.CreateDatabase(ctx, alice, "ACME/Db", nil)
 	must(t, err)
 	must(t, f.RemoveMember(ctx, alice, "acmE", "alicE"))
+}
+
+func TestDefect_21_a_database_that_could_not_be_made_can_be_made_again(t *testing.T) {
+	f := aybtest.New(t, nil)
+	alice := f.MustEntity("alice")
+	f.MustDatabase("alice/db")
+	// Its directory can't be made, because a file is in the way.
+	owner := hosting.OwnerPath(filepath.Join(f.DataPath(), "owners"), alice.Entity)
+	must(t, os.MkdirAll(filepath.Dir(owner), 0o700))
+	must(t, os.WriteFile(owner, nil, 0o600))
+	if _, err := f.Query(ctx, alice, "alice/db", "CREATE TABLE t (a)"); err == nil || strings.Contains(ayb.Message(err), f.DataPath()) {
+		t.Errorf("without a directory: %v", err)
+	}
+	must(t, os.Remove(owner))
+	f.MustQuery(alice, "alice/db", "CREATE TABLE t (a)")
+	must(t, f.DeleteDatabase(ctx, alice, "alice/db"))
+	f.MustDatabase("alice/db", "CREATE TABLE t (a)") // the name is free
+}
+
+func TestDefect_23_a_data_path_can_be_moved(t *testing.T) {
+	dir := t.TempDir()
+	eng, err := ayb.Open(ctx, ayb.Config{DataPath: filepath.Join(dir, "before")})
+	must(t, err)
+	ent, err := eng.CreateEntity(ctx, ayb.System, "alice", nil)
+	must(t, err)
+	_, err = eng.CreateDatabase(ctx, eng.Owner(ent), "alice/db", nil)
+	must(t, err)
+	_, err = eng.Query(ctx, eng.Owner(ent), "alice/db", "CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+	must(t, err)
+	must(t, eng.Close())
+	must(t, os.Rename(filepath.Join(dir, "before"), filepath.Join(dir, "after")))
+	eng, err = ayb.Open(ctx, ayb.Config{DataPath: filepath.Join(dir, "after")})
+	must(t, err)
+	defer eng.Close()
+	if got, err := eng.Query(ctx, eng.Owner(ent), "alice/db", "SELECT a FROM t"); err != nil || len(got.Rows) != 1 {
+		t.Errorf("after the move: %v, %v", got, err)
+	}
 }

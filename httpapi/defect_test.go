@@ -13,10 +13,11 @@ import (
 	"ayb/httpapi/wire"
 )
 
-// The tests of this file are each about one defect that the API of another
-// program had, so that ours never has it.
+// The tests of this file and of defect_more_test.go are each about one defect of
+// the Rust implementation of ayb, by its number in the list of them, so that ours
+// never has it. What the tests of package ayb hold is not tested again here.
 
-func TestDefect_a_limited_token_is_limited_everywhere(t *testing.T) {
+func TestDefect_02_a_limited_token_is_limited_everywhere(t *testing.T) {
 	f := serve(t, nil, nil)
 	f.token("alice", nil)
 	f.token("bob", nil)
@@ -40,7 +41,7 @@ func TestDefect_a_limited_token_is_limited_everywhere(t *testing.T) {
 	}
 }
 
-func TestDefect_profiles_link_to_web_pages_only(t *testing.T) {
+func TestDefect_04_profiles_link_to_web_pages_only(t *testing.T) {
 	f := serve(t, nil, nil)
 	alice := f.token("alice", nil)
 	for _, link := range []string{"javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "//example.org", "ftp://example.org", "https://", "x", "java\\tscript:alert(1)", " https://example.org"} {
@@ -52,7 +53,7 @@ func TestDefect_profiles_link_to_web_pages_only(t *testing.T) {
 	}
 }
 
-func TestDefect_snapshot_ids_are_checked(t *testing.T) {
+func TestDefect_07_snapshot_ids_are_checked(t *testing.T) {
 	f := serve(t, nil, nil)
 	alice := f.token("alice", nil)
 	f.MustDatabase("alice/test")
@@ -61,7 +62,7 @@ func TestDefect_snapshot_ids_are_checked(t *testing.T) {
 	}
 }
 
-func TestDefect_a_confirmation_works_once(t *testing.T) {
+func TestDefect_08_a_confirmation_works_once(t *testing.T) {
 	f := serve(t, nil, nil)
 	f.call(request{method: post, path: "/v1/register", headers: []string{"entity: alice", "email-address: alice@example.org", "entity-type: user"}}).want(t, 200, `{}`)
 	confirm := request{method: post, path: "/v1/confirm", headers: []string{"authentication-token: " + f.Mailbox.Token("alice@example.org")}}
@@ -88,7 +89,7 @@ func TestDefect_a_confirmation_works_once(t *testing.T) {
 	}
 }
 
-func TestDefect_no_answer_tells_whether_an_address_is_known(t *testing.T) {
+func TestDefect_09_no_answer_tells_whether_an_address_is_known(t *testing.T) {
 	f := serve(t, nil, nil)
 	f.MustRegister("alice", "alice@example.org", ayb.User)
 	for _, address := range []string{"alice@example.org", "unknown@example.org"} {
@@ -96,7 +97,7 @@ func TestDefect_no_answer_tells_whether_an_address_is_known(t *testing.T) {
 	}
 }
 
-func TestDefect_rate_limits_count_the_client_behind_the_proxy(t *testing.T) {
+func TestDefect_09_rate_limits_count_the_client_behind_the_proxy(t *testing.T) {
 	f := serve(t, &ayb.Config{RequestRate: 2}, nil) // no proxy is trusted
 	for i := range 4 {
 		r := f.call(request{method: post, path: "/v1/log_in", headers: []string{fmt.Sprintf("entity: user%d", i), fmt.Sprintf("X-Forwarded-For: 198.51.100.%d", i)}})
@@ -106,7 +107,7 @@ func TestDefect_rate_limits_count_the_client_behind_the_proxy(t *testing.T) {
 	}
 }
 
-func TestDefect_errors_tell_nothing_about_the_server(t *testing.T) {
+func TestDefect_12_errors_tell_nothing_about_the_server(t *testing.T) {
 	f := serve(t, nil, nil)
 	alice := f.token("alice", nil)
 	f.MustDatabase("alice/test")
@@ -118,7 +119,7 @@ func TestDefect_errors_tell_nothing_about_the_server(t *testing.T) {
 	}
 }
 
-func TestDefect_an_answer_belongs_to_its_request(t *testing.T) {
+func TestDefect_16_an_answer_belongs_to_its_request(t *testing.T) {
 	f := serve(t, nil, nil)
 	alice := f.token("alice", nil)
 	f.MustDatabase("alice/test")
@@ -147,7 +148,7 @@ func TestDefect_an_answer_belongs_to_its_request(t *testing.T) {
 	all.Wait()
 }
 
-func TestDefect_every_statement_runs(t *testing.T) {
+func TestDefect_17_every_statement_runs(t *testing.T) {
 	f := serve(t, nil, nil)
 	alice := f.token("alice", nil)
 	f.MustDatabase("alice/test")
@@ -160,7 +161,7 @@ func TestDefect_every_statement_runs(t *testing.T) {
 	}
 }
 
-func TestDefect_a_slow_query_does_not_hold_up_others(t *testing.T) {
+func TestDefect_42_a_slow_query_does_not_hold_up_others(t *testing.T) {
 	f := serve(t, nil, nil)
 	alice := f.token("alice", nil)
 	f.MustDatabase("alice/test", "CREATE TABLE t(a)")
@@ -182,7 +183,7 @@ func TestDefect_a_slow_query_does_not_hold_up_others(t *testing.T) {
 	(<-ended).refused(t, 503, wire.Other, "not_applied", "")
 }
 
-func TestDefect_names_mean_the_same_everywhere(t *testing.T) {
+func TestDefect_32_names_mean_the_same_everywhere(t *testing.T) {
 	f := serve(t, nil, nil)
 	alice := f.token("alice", nil)
 	f.token("bob", nil)
@@ -195,7 +196,7 @@ func TestDefect_names_mean_the_same_everywhere(t *testing.T) {
 	f.call(request{method: post, path: "/v1/alice/" + long + "d/create", token: alice, headers: []string{"db-type: sqlite"}}).refused(t, 400, wire.InvalidSlug, "invalid", "A database slug can't be longer than 128 bytes, but this one is 129 bytes")
 }
 
-func TestDefect_a_large_query_is_not_cut_at_256_KiB(t *testing.T) {
+func TestDefect_40_a_large_query_is_not_cut_at_256_KiB(t *testing.T) {
 	f := serve(t, nil, nil)
 	alice := f.token("alice", nil)
 	f.MustDatabase("alice/test")

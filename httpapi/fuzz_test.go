@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"ayb"
+	"ayb/hosting"
 	"ayb/httpapi"
 	"ayb/httpapi/wire"
 )
@@ -51,6 +53,44 @@ func FuzzRequest(f *testing.F) {
 			}
 		case w.Code >= 400 && w.Code != http.StatusNotFound:
 			t.Errorf("%s %q: %d with an empty body", method, target, w.Code)
+		}
+	})
+}
+
+// FuzzBody sends arbitrary bodies to every route that reads JSON: each is
+// accepted, or refused as the caller's mistake.
+func FuzzBody(f *testing.F) {
+	for i, seed := range []string{
+		`{"slug":"x"}`, `{"entity":"bob"}`, `{"role":"admin"}`, `{"access":"read-only","database":"alice/test","expires_at":"2031-01-02T03:04:05.5Z"}`,
+		`{"public_sharing_level":"fork","anonymous_queries":true}`, `{"links":"[{\"url\":\"http://a\"}]","display_name":null}`, `{"sql":"SELECT ?","args":[1]}`,
+	} {
+		f.Add(uint8(i), seed)
+	}
+	eng, err := ayb.Open(ctx, ayb.Config{DataPath: f.TempDir(), Limits: ayb.Limits{Limits: hosting.Limits{QueryTime: time.Second}}})
+	must(f, err)
+	f.Cleanup(func() { eng.Close() })
+	for _, name := range []string{"alice", "bob"} {
+		_, err := eng.CreateEntity(ctx, ayb.System, name, nil)
+		must(f, err)
+	}
+	_, err = eng.CreateDatabase(ctx, ayb.System, "alice/test", nil)
+	must(f, err)
+	token, _, err := eng.CreateToken(ctx, ayb.System, "alice", nil)
+	must(f, err)
+	h := httpapi.New(eng, nil)
+	targets := []string{
+		"POST /v1/alice/absent/rename", "POST /v1/alice/absent/transfer", "PUT /v1/_/members/alice/bob", "POST /v1/_/tokens",
+		"PATCH /v1/alice/test/update", "PATCH /v1/entity/alice", "POST /v1/alice/test/query",
+	}
+	f.Fuzz(func(t *testing.T, target uint8, body string) {
+		method, path, _ := strings.Cut(targets[int(target)%len(targets)], " ")
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code >= 500 && w.Code != 504 {
+			t.Errorf("%s %s %q: %d %s", method, path, body, w.Code, w.Body)
 		}
 	})
 }

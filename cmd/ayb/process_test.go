@@ -445,26 +445,6 @@ func TestServer_a_second_signal_ends_it_at_once(t *testing.T) {
 	}
 }
 
-func TestServer_keeps_what_it_acknowledged_when_killed(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	p := startServer(t, dir)
-	token := p.account("alice")
-	auth := []string{"authorization", "Bearer " + token}
-	p.must("POST", "/v1/alice/t/create", "", append(auth, "db-type", "sqlite")...)
-	p.must("POST", "/v1/alice/t/query", "CREATE TABLE t(n); INSERT INTO t VALUES (41)", auth...)
-	p.must("POST", "/v1/alice/t/query", "UPDATE t SET n = n + 1", auth...)
-	p.must("POST", "/v1/register", "", "entity", "bob", "entity-type", "user", "email-address", "bob@example.org")
-	p.stop(os.Kill)
-
-	p = startServer(t, dir)
-	if got := p.must("POST", "/v1/alice/t/query", "SELECT n FROM t", auth...); got != `{"fields":["n"],"rows":[["42"]]}` {
-		t.Errorf("after the kill: %s", got)
-	}
-	// The registration was under way; its e-mail is still good.
-	p.must("POST", "/v1/confirm", "", "authentication-token", mailedToken(t, filepath.Join(dir, "ayb_data", "emails.jsonl")))
-}
-
 func TestServer_refuses_a_data_path_in_use(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

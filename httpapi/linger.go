@@ -14,8 +14,12 @@ const (
 	lingerIdle  = time.Second // without any of it
 )
 
-// arrivedBytes is the most of a body that is passed over before the answer.
-const arrivedBytes = 64 << 10
+// The bounds of passing over a small body before the answer. Some clients send it
+// in a packet of its own, just behind the header.
+const (
+	smallBody   = 64 << 10
+	arrivalTime = 200 * time.Millisecond
+)
 
 // allRead notes that the body has been read to its end.
 func (x *exchange) allRead() {
@@ -23,18 +27,19 @@ func (x *exchange) allRead() {
 	x.control.SetReadDeadline(time.Time{}) // or it would end the watch for the client's going
 }
 
-// leaveBody sees to it that no answer waits for a body that nobody reads. What
-// has arrived is passed over; if that is not all, the connection ends with this
-// answer, because nobody could tell the rest of the body from the next request.
+// leaveBody sees to it that no answer waits for a body that nobody reads. A small
+// one is passed over; with a larger one, or one that does not come, the connection
+// ends with this answer, because nobody could tell the rest of the body from the
+// next request.
 func (x *exchange) leaveBody() {
 	if x.r.ContentLength == 0 || x.read {
 		return
 	}
-	// Only what is in memory is read. A body in chunks could not be read on after
-	// that, and who waits to be told to send the body is told not to, by the answer.
-	if x.r.ContentLength > 0 && x.r.Header.Get("Expect") == "" {
-		x.control.SetReadDeadline(time.Now())
-		if _, err := io.CopyN(io.Discard, x.r.Body, arrivedBytes); err == io.EOF {
+	// A body in chunks could not be read on after the time is up, and who waits to be
+	// told to send the body is told not to, by the answer.
+	if length := x.r.ContentLength; length > 0 && length <= smallBody && x.r.Header.Get("Expect") == "" {
+		x.control.SetReadDeadline(time.Now().Add(arrivalTime))
+		if _, err := io.Copy(io.Discard, x.r.Body); err == nil {
 			x.allRead()
 			return
 		}

@@ -70,6 +70,24 @@ func TestBody_left_unread(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a small body in a packet of its own keeps its connection", func(t *testing.T) {
+		conn, err := net.Dial("tcp", f.Listener.Addr().String())
+		must(t, err)
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		r := bufio.NewReader(conn)
+		for range 3 {
+			io.WriteString(conn, "POST /v1/register HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+			io.WriteString(conn, "{}")
+			resp, err := http.ReadResponse(r, nil)
+			must(t, err)
+			_, err = io.Copy(io.Discard, resp.Body)
+			must(t, err)
+			if resp.StatusCode != 400 || resp.Close {
+				t.Errorf("answered %d, closing is %v", resp.StatusCode, resp.Close)
+			}
+		}
+	})
 	t.Run("the rest of a body is no request", func(t *testing.T) {
 		conn, err := net.Dial("tcp", f.Listener.Addr().String())
 		must(t, err)

@@ -57,7 +57,10 @@ func (e *Engine) Authenticate(ctx context.Context, secret string) (Principal, er
 		return Principal{}, errBadToken
 	}
 	p := Principal{Entity: token.Entity, Token: token.Short, Scope: token.Scope}
-	return e.identify(ctx, p, e.now())
+	if err := e.admit(token, e.now()); err != nil {
+		return p, err
+	}
+	return e.named(ctx, p)
 }
 
 // identify makes sure that a principal still stands for someone, and returns it
@@ -71,6 +74,11 @@ func (e *Engine) identify(ctx context.Context, p Principal, now time.Time) (Prin
 			return p, err
 		}
 	}
+	return e.named(ctx, p)
+}
+
+// named returns a principal with the present name of its entity.
+func (e *Engine) named(ctx context.Context, p Principal) (Principal, error) {
 	ent, err := e.store.EntityByID(ctx, p.Entity)
 	if err != nil {
 		return p, orMissing(err, errNoBody)
@@ -87,6 +95,11 @@ func (e *Engine) checkToken(ctx context.Context, p Principal, now time.Time) err
 	case token.Entity != p.Entity:
 		return errBadToken
 	}
+	return e.admit(token, now)
+}
+
+// admit makes sure that a token is valid, and notes that it is used.
+func (e *Engine) admit(token catalog.Token, now time.Time) error {
 	if err := validToken(token, now, e.cfg.TokenIdle); err != nil {
 		return err
 	}

@@ -124,7 +124,9 @@ func isBase58(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if strings.IndexByte(base58Digits, s[i]) < 0 {
+		switch c := s[i]; {
+		case '1' <= c && c <= '9', 'A' <= c && c <= 'Z' && c != 'I' && c != 'O', 'a' <= c && c <= 'z' && c != 'l':
+		default:
 			return false
 		}
 	}

@@ -17,6 +17,13 @@ const defaultPublicURL = "http://localhost:5433"
 // is believed as far as trusted proxies have written it: from its end to the
 // first address that is not one of them.
 func clientAddress(r *http.Request, trusted []netip.Prefix) (address string, proxied bool) {
+	if len(trusted) == 0 {
+		if host, _, ok := strings.Cut(r.RemoteAddr, ":"); ok {
+			if addr, err := netip.ParseAddr(host); err == nil && addr.Is4() {
+				return host, false // there is but one way to write it
+			}
+		}
+	}
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return "", false

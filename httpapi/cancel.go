@@ -89,13 +89,17 @@ func (c *queryContext) release() {
 // The client may choose the id in the same header, so that it knows it before
 // the answer begins. The caller calls done. Errors: Invalid, Conflict, Busy.
 func (x *exchange) cancellable() (ctx *queryContext, done func(), _ error) {
-	key := queryKey{x.caller.Entity, x.r.Header.Get(queryIDHeader)}
+	key := queryKey{entity: x.caller.Entity}
+	if ids := x.r.Header[queryIDHeader]; len(ids) > 0 {
+		key.id = ids[0]
+	}
 	if key.id == "" {
 		key.id = x.queryID
 	} else if !cleanID(key.id, shortestQueryID) {
 		return nil, nil, fault.New(fault.Invalid, "%s must be %d to 64 letters, digits, hyphens, underscores or periods", queryIDHeader, shortestQueryID)
 	}
-	ctx = &queryContext{Context: x.ctx()}
+	ctx = &x.asked
+	ctx.Context = x.ctx()
 	x.setHeader(1, queryIDHeader, key.id)
 	if x.caller.Anonymous() {
 		return ctx, ctx.release, nil // nobody could prove to be the one who runs it

@@ -29,11 +29,16 @@ type exchange struct {
 	control http.ResponseController
 	began   time.Time
 
-	id      string    // of the request
-	queryID string    // of the query, if it is one
-	values  [3]string // of headers; kept here so that they take no memory of their own
-	address string    // of the caller
-	proxied bool      // the request came by way of a trusted proxy
+	id      string // of the request
+	queryID string // of the query, if it is one
+
+	// Kept here so that they take no memory of their own.
+	values [3]string // of headers
+	seed   [requestIDBytes + queryIDBytes]byte
+	asked  queryContext
+
+	address string // of the caller
+	proxied bool   // the request came by way of a trusted proxy
 
 	route  *route
 	params [maxParams]string
@@ -92,11 +97,12 @@ const (
 // newIDs makes an id for the request and one for the query that it may be, of
 // letters, digits, - and _.
 func (x *exchange) newIDs() {
-	var b [requestIDBytes + queryIDBytes]byte
-	if _, err := io.ReadFull(x.opt.Random, b[:]); err != nil {
+	if _, err := io.ReadFull(x.opt.Random, x.seed[:]); err != nil {
 		panic("httpapi: no randomness for an id: " + err.Error())
 	}
-	ids := base64.RawURLEncoding.EncodeToString(b[:])
+	var text [(requestIDBytes + queryIDBytes) / 3 * 4]byte
+	base64.RawURLEncoding.Encode(text[:], x.seed[:])
+	ids := string(text[:])
 	x.id, x.queryID = ids[:requestIDBytes*4/3], ids[requestIDBytes*4/3:]
 }
 
@@ -125,22 +131,52 @@ func (x *exchange) body(limit int64) ([]byte, error) {
 		return nil, errBody(limit)
 	}
 	x.control.SetReadDeadline(time.Now().Add(x.opt.Stall))
-	b := bytes.NewBuffer(make([]byte, 0, max(x.r.ContentLength, 0)+bytes.MinRead))
-	_, err := b.ReadFrom(http.MaxBytesReader(x.w, x.r.Body, limit))
-	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	text, err := readAll(x.r.Body, x.r.ContentLength, limit)
 	switch {
-	case tooLarge:
-		return nil, errBody(limit)
+	case errors.Is(err, fault.TooLarge):
+		return nil, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, fault.New(fault.TimedOut, "The body did not arrive within limits.write_stall (%v)", x.opt.Stall)
 	case err != nil:
 		return nil, fault.Wrap(fault.Invalid, err, "The body was cut short")
 	}
 	x.allRead()
-	if !utf8.Valid(b.Bytes()) {
+	if !utf8.Valid(text) {
 		return nil, fault.New(fault.Invalid, "Can not decode body: it is not valid UTF-8")
 	}
-	return b.Bytes(), nil
+	return text, nil
+}
+
+// The memory that is taken for a body before any of it has arrived: what it is
+// said to be long, but no more than a client may have for a mere promise.
+const (
+	leastBody   = 512
+	promiseBody = 32 << 10
+)
+
+// readAll reads a body of the length that it is said to have, -1 if that is not
+// known. Errors: TooLarge, if there are more than limit bytes; those of r.
+func readAll(r io.Reader, length, limit int64) ([]byte, error) {
+	room := min(length+1, promiseBody) // one more, to see the end
+	if length < 0 {
+		room = leastBody
+	}
+	text := make([]byte, 0, room)
+	for {
+		if len(text) == cap(text) {
+			text = append(text, 0)[:len(text)]
+		}
+		n, err := r.Read(text[len(text):cap(text)])
+		text = text[:len(text)+n]
+		switch {
+		case int64(len(text)) > limit:
+			return nil, errBody(limit)
+		case err == io.EOF:
+			return text, nil
+		case err != nil:
+			return nil, err
+		}
+	}
 }
 
 func errBody(limit int64) error {

@@ -15,8 +15,8 @@ import (
 func (x *exchange) introduce() {
 	x.address, x.proxied = clientAddress(x.r, x.opt.TrustedProxies)
 	x.newIDs()
-	if id := x.r.Header.Get("X-Request-Id"); cleanID(id, 1) {
-		x.id = id
+	if ids := x.r.Header["X-Request-Id"]; len(ids) > 0 && cleanID(ids[0], 1) {
+		x.id = ids[0]
 	}
 	header := x.w.Header()
 	x.setHeader(0, "X-Request-Id", x.id)

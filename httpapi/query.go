@@ -33,7 +33,7 @@ func (x *exchange) query() (any, error) {
 		return nil, err
 	}
 	defer done()
-	if acceptsStream(x.r.Header.Values("Accept")) {
+	if accept := x.r.Header["Accept"]; len(accept) > 0 && acceptsStream(accept) {
 		return x.stream(ctx, ref, st)
 	}
 	res := &result{pieces: nil, pool: x.pieces, limit: x.opt.MaxResultBytes}

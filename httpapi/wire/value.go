@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
-	"strings"
 
 	"ayb/catalog"
 	"ayb/fault"
@@ -43,7 +42,7 @@ func parseValue(text []byte) (catalog.Value, error) {
 	case '[':
 		return catalog.Value{}, errValue
 	}
-	return parseNumber(string(text))
+	return parseNumber(text)
 }
 
 var errValue = fault.New(fault.Invalid, `A value is null, true, false, a number, a string, {"int":"..."}, {"real":"..."} or {"blob":"base64"}`)
@@ -73,11 +72,13 @@ func parseTagged(text []byte) (catalog.Value, error) {
 
 // parseNumber reads a JSON number: an integer unless it has a point or an
 // exponent.
-func parseNumber(s string) (catalog.Value, error) {
-	if strings.ContainsAny(s, ".eE") {
-		return parseReal(s)
+func parseNumber(text []byte) (catalog.Value, error) {
+	for _, c := range text {
+		if c == '.' || c == 'e' || c == 'E' {
+			return parseReal(string(text))
+		}
 	}
-	return parseInteger(s)
+	return parseInteger(string(text))
 }
 
 func parseInteger(s string) (catalog.Value, error) {

@@ -18,9 +18,16 @@ type Query struct {
 }
 
 // ParseQuery reads {"sql":"...","args":[...]}; args may be left out, and be an
-// object for named parameters. It is on the way of every such query, so it walks
-// through the text once it is known to be JSON. Errors: [fault.Invalid].
-func ParseQuery(text []byte) (q Query, err error) {
+// object for named parameters. Errors: [fault.Invalid].
+func ParseQuery(text []byte) (Query, error) {
+	if q, ok := quickQuery(text); ok {
+		return q, nil
+	}
+	return parseQuery(text)
+}
+
+// parseQuery reads any query. Its errors tell what is wrong.
+func parseQuery(text []byte) (q Query, err error) {
 	if !json.Valid(text) {
 		var discard json.RawMessage
 		return q, fault.New(fault.Invalid, "Json deserialize error: %v", json.Unmarshal(text, &discard))

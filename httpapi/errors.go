@@ -63,7 +63,7 @@ func as(typ wire.ErrorType, err error) error {
 
 // asIf gives an error a type if it is of a kind.
 func asIf(kind fault.Kind, typ wire.ErrorType, err error) error {
-	if errors.Is(err, kind) {
+	if err != nil && errors.Is(err, kind) {
 		return as(typ, err)
 	}
 	return err

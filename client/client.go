@@ -176,7 +176,7 @@ func (c *Client) Close() {
 func parseURL(text string) (*url.URL, error) {
 	const example = "for example https://ayb.example.org or http://127.0.0.1:5433"
 	u, err := url.Parse(text)
-	if err == nil && u.User != nil {
+	if err == nil && u.User != nil || err != nil && strings.Contains(text, "@") {
 		return nil, fault.New(fault.Invalid, "The server's URL can't hold a name or password; what proves who you are is the API token")
 	}
 	switch {

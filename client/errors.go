@@ -2,21 +2,18 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"ayb/fault"
 	"ayb/httpapi/wire"
@@ -46,104 +43,13 @@ func (e *ResponseError) Error() string {
 	return text
 }
 
-// A transportError is the cause of what goes wrong on the way.
-type transportError struct {
-	error
-	sent    bool // the request may have reached the server
-	passing bool // it may go better next time
-}
-
-// Unwrap returns the error itself.
-func (t *transportError) Unwrap() error { return t.error }
-
-// broken words a failure on the way to the server or back. The contexts are those
-// of send. Errors: ctx's own, Unavailable, OutcomeUnknown.
-func (c *Client) broken(ctx, limited context.Context, r request, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	cut := &transportError{error: withoutURL(err), sent: true, passing: true}
-	message := c.transportMessage(limited, cut)
-	if cut.sent && !r.looks() {
-		return fault.Wrap(fault.OutcomeUnknown, cut, "%s; it can't be known whether the request was carried out, so look before you send it again", message)
-	}
-	return fault.Wrap(fault.Unavailable, cut, "%s", message)
-}
-
-// withoutURL leaves out the address of the request, which the message has and
-// which may hold a secret.
-func withoutURL(err error) error {
-	if outer, ok := errors.AsType[*url.Error](err); ok {
-		return outer.Err
-	}
-	return err
-}
-
-// transportMessage says what happened, and notes in cut what follows from it.
-func (c *Client) transportMessage(limited context.Context, cut *transportError) string {
-	server := c.server()
-	if message, ok := c.tlsMessage(cut); ok {
-		cut.sent, cut.passing = false, false
-		return message
-	}
-	if name, ok := errors.AsType[*net.DNSError](cut.error); ok {
-		cut.sent, cut.passing = false, !name.IsNotFound
-		if name.IsNotFound {
-			return fmt.Sprintf("There is no host of the name %s; check the server's URL", c.base.Hostname())
-		}
-		return fmt.Sprintf("The name %s could not be looked up; check the connection to the network", c.base.Hostname())
-	}
-	op, _ := errors.AsType[*net.OpError](cut.error)
-	timeout, _ := errors.AsType[net.Error](cut.error)
-	switch {
-	case op != nil && op.Op == "proxyconnect":
-		cut.sent = false
-		return fmt.Sprintf("The proxy on the way to %s could not be used; check the settings HTTP_PROXY, HTTPS_PROXY and NO_PROXY", server)
-	case op != nil && op.Op == "dial":
-		cut.sent = false
-		if errors.Is(cut.error, syscall.ECONNREFUSED) {
-			return fmt.Sprintf("No server answers at %s; check the URL, and that the server is running", server)
-		}
-		return fmt.Sprintf("%s could not be reached; check the URL, and the connection to the network", server)
-	case errors.Is(context.Cause(limited), errSlow) || timeout != nil && timeout.Timeout():
-		cut.passing = false
-		return fmt.Sprintf("%s did not answer in time", server)
-	}
-	return fmt.Sprintf("The connection to %s broke before the answer was complete", server)
-}
-
-// tlsMessage words what goes wrong while a connection is made private, before
-// anything is sent.
-func (c *Client) tlsMessage(cut *transportError) (string, bool) {
-	server := c.server()
-	if errors.Is(cut.error, http.ErrSchemeMismatch) {
-		return fmt.Sprintf("%s speaks http, not https; if you trust the network, use http:// in the URL", server), true
-	}
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](cut.error); ok {
-		return fmt.Sprintf("The certificate of %s is not signed by an authority that this machine trusts", server), true
-	}
-	if _, ok := errors.AsType[x509.HostnameError](cut.error); ok {
-		return fmt.Sprintf("The certificate of %s is for another name; check the server's URL", server), true
-	}
-	if bad, ok := errors.AsType[x509.CertificateInvalidError](cut.error); ok && bad.Reason == x509.Expired {
-		return fmt.Sprintf("The certificate of %s has expired, or is not valid yet by this machine's clock", server), true
-	}
-	_, refused := errors.AsType[*tls.CertificateVerificationError](cut.error)
-	_, noTLS := errors.AsType[tls.RecordHeaderError](cut.error)
-	_, alert := errors.AsType[tls.AlertError](cut.error)
-	return fmt.Sprintf("A private connection to %s could not be made; check that it speaks https", server), refused || noTLS || alert
-}
-
-// server returns how messages name the server.
-func (c *Client) server() string { return c.base.Scheme + "://" + c.base.Host }
-
 // maxErrorBytes bounds the body of an answer that is not a success.
 const maxErrorBytes = 1 << 20
 
 // refusal reads an answer that is not a success.
 func (c *Client) refusal(ctx, limited context.Context, r request, resp *http.Response) error {
 	if resp.StatusCode/100 == 3 {
-		return c.redirected(resp)
+		return c.redirected(r, resp)
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBytes))
 	if err != nil && (ctx.Err() != nil || limited.Err() != nil) {
@@ -158,7 +64,7 @@ func (c *Client) refusal(ctx, limited context.Context, r request, resp *http.Res
 
 // response returns what a response says beside its body.
 func response(resp *http.Response) *ResponseError {
-	e := &ResponseError{Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id")}
+	e := &ResponseError{Status: resp.StatusCode, RequestID: printable(resp.Header.Get("X-Request-Id"))}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(min(seconds, 1<<20)) * time.Second
 	}
@@ -167,12 +73,26 @@ func response(resp *http.Response) *ResponseError {
 
 // newFault returns the error that an envelope stands for.
 func newFault(e wire.Error, cause *ResponseError) error {
-	cause.Type, cause.ID, cause.RecordType = e.Type, e.ID, e.RecordType
+	cause.Type, cause.ID, cause.RecordType = wire.ErrorType(printable(string(e.Type))), printable(e.ID), printable(e.RecordType)
 	kind := e.Kind
 	if !slices.Contains(fault.Kinds(), kind) {
 		kind = guessKind(e.Type, cause.Status)
 	}
-	return fault.Wrap(kind, cause, "%s", orMessage(e))
+	return fault.Wrap(kind, cause, "%s", printable(orMessage(e)))
+}
+
+// maxMessageBytes bounds what is shown of a server's words.
+const maxMessageBytes = 16 << 10
+
+// printable returns a server's words without what could rewrite a terminal or a
+// log. Line ends and tabs stay: SQL has them.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.ToValidUTF8(s[:min(len(s), maxMessageBytes)], "\ufffd"))
 }
 
 // orMessage returns the message of an envelope. Of some types the existing ayb
@@ -243,12 +163,18 @@ func kindOfStatus(status int) fault.Kind {
 }
 
 // redirected words a redirect, which is not followed.
-func (c *Client) redirected(resp *http.Response) error {
+func (c *Client) redirected(r request, resp *http.Response) error {
 	cause := response(resp)
-	if to, err := resp.Location(); err == nil && to.Host != "" {
-		return fault.Wrap(fault.Unavailable, cause, "%s leads on to %.200q; if that is the server, use it as the server's URL", c.server(), to.Scheme+"://"+to.Host)
+	to, err := resp.Location()
+	if err != nil || to.Scheme == c.base.Scheme && to.Host == c.base.Host {
+		return fault.Wrap(fault.Unavailable, cause, "%s leads on to another address; check the path in the server's URL", c.server())
 	}
-	return fault.Wrap(fault.Unavailable, cause, "%s leads on to another address; check the server's URL", c.server())
+	path, _, _ := strings.Cut(r.path, "?")
+	address := url.URL{Scheme: to.Scheme, Host: to.Host}
+	if prefix, ok := strings.CutSuffix(to.Path, path); ok {
+		address.Path = prefix
+	}
+	return fault.Wrap(fault.Unavailable, cause, "%s leads on to %s; if you trust that address, use it as the server's URL", c.server(), printable(address.String()))
 }
 
 // strange words an answer that is not ayb's: that of a proxy, of another program,
@@ -267,19 +193,21 @@ func (c *Client) strange(r request, resp *http.Response, excerpt string) error {
 		return fault.Wrap(fault.Unsupported, cause, "%s does not know this request: either the URL is not that of an ayb server, or the server is older than this client", c.server())
 	case resp.StatusCode == http.StatusUnauthorized:
 		return fault.Wrap(kind, cause, "%s asks for an API token, or for another one", c.server())
+	case resp.StatusCode == http.StatusBadRequest && c.base.Scheme == "http":
+		return fault.Wrap(fault.Unavailable, cause, "%s does not understand the request (%s); if the server speaks https, let the URL begin with https://", c.server(), status)
 	case kind == fault.Unavailable:
 		return fault.Wrap(kind, cause, "%s is not available (%s); try again later", c.server(), status)
 	case excerpt != "":
 		return fault.Wrap(kind, cause, "%s refused the request: %s (%s)", c.server(), excerpt, status)
 	}
-	return fault.Wrap(kind, cause, "What %s answers is not an answer of ayb (%s); check the server's URL, and whether it begins with https://", c.server(), status)
+	return fault.Wrap(kind, cause, "What %s answers is not an answer of ayb (%s); check the server's URL", c.server(), status)
 }
 
 // excerpt returns the text of an answer that is short, plain text.
 func excerpt(resp *http.Response, text []byte) string {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	s := strings.TrimSpace(string(text))
-	if media != "text/plain" || len(s) > 200 || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }) {
+	if media != "text/plain" || len(s) > 200 || printable(s) != s {
 		return ""
 	}
 	return s

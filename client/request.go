@@ -42,8 +42,8 @@ func (r request) jsonBody(v any) (request, error) {
 var errSlow = errors.New("no answer in time")
 
 // do sends a request and reads the JSON it answers into what into points to; nil:
-// nothing is answered but success. whole reports whether all that must be in the
-// answer is; nil: it is.
+// the answer has no body. whole reports whether all that must be in the answer is;
+// nil: it is.
 func (c *Client) do(ctx context.Context, r request, into any, whole func() bool) error {
 	limited, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errSlow)
 	defer cancel()
@@ -54,10 +54,10 @@ func (c *Client) do(ctx context.Context, r request, into any, whole func() bool)
 		}
 		defer resp.Body.Close()
 		text, err := c.readAll(ctx, limited, r, resp)
-		if err != nil || into == nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if json.Unmarshal(text, into) != nil || whole != nil && !whole() {
+		case into == nil && len(text) > 0, into != nil && json.Unmarshal(text, into) != nil, whole != nil && !whole():
 			return c.strange(r, resp, "")
 		}
 		return nil

@@ -67,48 +67,51 @@ func (nobody) Row(catalog.Row) error { return nil }
 // readStream reads a streamed answer to its last line.
 func (q *runningQuery) readStream(resp *http.Response, sink Sink) (sum catalog.Summary, err error) {
 	lines := lineReader{r: bufio.NewReaderSize(resp.Body, lineBuffer), max: q.cfg.MaxRowBytes}
-	var row wire.Row
-	width, rows := -1, int64(0)
-	for {
-		line, err := lines.next()
-		switch {
-		case errors.Is(err, errLongLine):
-			return sum, fault.New(fault.TooLarge, "A row is larger than this client takes (%d bytes); ask for less", q.cfg.MaxRowBytes)
-		case err != nil:
-			return sum, q.broken(q.ctx, q.limited, q.request, err)
-		case line[0] == '[' && width >= 0:
-			if row.Parse(line) != nil || row.Len() != width {
-				return sum, q.strange(q.request, resp, "")
-			}
-			rows++
-			if err := sink.Row(&row); err != nil {
-				return sum, err
-			}
-			continue
-		case width < 0:
-			if columns, ok := readColumns(line); ok {
-				if width = len(columns); width > 0 {
-					err = sink.Columns(columns)
-				}
-				if err != nil {
-					return sum, err
-				}
-				continue
-			}
+	line, err := q.line(&lines)
+	if err != nil {
+		return sum, err
+	}
+	columns, err := wire.ParseColumns(line)
+	if err != nil {
+		return q.lastLine(resp, line, &lines, -1)
+	}
+	if len(columns) > 0 {
+		if err := sink.Columns(columns); err != nil {
+			return sum, err
 		}
-		return q.lastLine(resp, line, &lines, width >= 0, rows)
+	}
+	var row wire.Row
+	for rows := int64(0); ; rows++ {
+		if line, err = q.line(&lines); err != nil {
+			return sum, err
+		}
+		if line[0] != '[' {
+			return q.lastLine(resp, line, &lines, rows)
+		}
+		if row.Parse(line) != nil || row.Len() != len(columns) {
+			return sum, q.strange(q.request, resp, "")
+		}
+		if err := sink.Row(&row); err != nil {
+			return sum, err
+		}
 	}
 }
 
-// readColumns reads the first line, if it is one.
-func readColumns(line []byte) ([]catalog.Column, bool) {
-	columns, err := wire.ParseColumns(line)
-	return columns, err == nil
+// line reads a line of a stream.
+func (q *runningQuery) line(lines *lineReader) ([]byte, error) {
+	line, err := lines.next()
+	switch {
+	case errors.Is(err, errLongLine):
+		return nil, fault.New(fault.TooLarge, "A row is larger than this client takes (%d bytes); ask for less", q.cfg.MaxRowBytes)
+	case err != nil:
+		return nil, q.broken(q.ctx, q.limited, q.request, err)
+	}
+	return line, nil
 }
 
-// lastLine reads the line that ends a stream: a summary of what came before, or
-// an error.
-func (q *runningQuery) lastLine(resp *http.Response, line []byte, lines *lineReader, begun bool, rows int64) (catalog.Summary, error) {
+// lastLine reads the line that ends a stream: a summary of the rows before it, -1
+// if there was no line before it, or an error.
+func (q *runningQuery) lastLine(resp *http.Response, line []byte, lines *lineReader, rows int64) (catalog.Summary, error) {
 	var last struct {
 		Rows            *int64
 		Changes         int64
@@ -121,7 +124,7 @@ func (q *runningQuery) lastLine(resp *http.Response, line []byte, lines *lineRea
 	case err == nil && last.Error != nil && last.Error.Type != "":
 		q.finish(lines)
 		return catalog.Summary{}, newFault(*last.Error, response(resp))
-	case err != nil || !begun || last.Rows == nil || *last.Rows != rows:
+	case err != nil || last.Rows == nil || *last.Rows != rows:
 		return catalog.Summary{}, q.strange(q.request, resp, "")
 	}
 	q.finish(lines)

@@ -28,12 +28,17 @@ type cell struct {
 	bytes []byte // of the text or the blob: a part of the line, or of Row.text
 }
 
+// keepRow is how many bytes of memory are kept from one row for the next.
+const keepRow = 1 << 20
+
 var errRow = fault.New(fault.Invalid, "A row of a stream is a JSON array of values")
 
 // Parse reads a line that [AppendValues] has written, with or without its line
 // end. After an error the row is empty. Errors: [fault.Invalid].
 func (r *Row) Parse(line []byte) error {
-	r.cells, r.text = r.cells[:0], r.text[:0]
+	if r.cells, r.text = r.cells[:0], r.text[:0]; cap(r.text) > keepRow {
+		r.text = nil
+	}
 	p := rowParser{rest: line, row: r}
 	if err := p.parse(); err != nil {
 		r.cells = r.cells[:0]

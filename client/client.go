@@ -113,6 +113,7 @@ type Client struct {
 // shared is what a client has in common with those made from it.
 type shared struct {
 	cancels sync.WaitGroup // requests to cancel a query, under way
+	readers *sync.Pool     // of *bufio.Reader, for streams
 }
 
 // New returns a client. It does not connect yet. Errors: [fault.Invalid] (the URL
@@ -125,7 +126,7 @@ func New(cfg Config) (*Client, error) {
 	if err := checkToken(cfg.Token); err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg.withDefaults(), base: base, shared: &shared{}}
+	c := &Client{cfg: cfg.withDefaults(), base: base, shared: &shared{readers: newReaders()}}
 	if cfg.HTTP == nil {
 		c.http, c.own = newHTTP(base), true
 	} else {

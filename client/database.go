@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"iter"
 	"net/http"
+	"time"
 
 	"ayb/catalog"
 	"ayb/httpapi/wire"
@@ -129,6 +131,39 @@ func (c *Client) DeleteDatabase(ctx context.Context, ref string) error {
 // [fault.NotFound], [fault.Exists].
 func (c *Client) UndeleteDatabase(ctx context.Context, ref string) (catalog.Database, error) {
 	return c.made(ctx, ref, "/undelete", nil)
+}
+
+// A DeletedDatabase is one that UndeleteDatabase brings back, unless another one
+// of its name was deleted later. Of the database, OwnerSlug, Slug, Kind and
+// Deleted are set.
+type DeletedDatabase struct {
+	catalog.Database
+	KeptUntil time.Time // when it may be removed for good
+}
+
+// DeletedDatabases returns a page of an entity's deleted databases that can be
+// brought back, the last deleted first. For those who may bring them back.
+func (c *Client) DeletedDatabases(ctx context.Context, entity string, page catalog.Page) (catalog.List[DeletedDatabase], error) {
+	path, err := entityPath("/v1/_/deleted/", entity)
+	if err != nil {
+		return catalog.List[DeletedDatabase]{}, err
+	}
+	var answer wire.DeletedDatabases
+	if err := c.do(ctx, request{method: http.MethodGet, path: path + pageQuery(page)}, &answer, func() bool { return answer.Databases != nil }); err != nil {
+		return catalog.List[DeletedDatabase]{}, err
+	}
+	return list(answer.Databases, answer.Next, func(d wire.DeletedDatabase) (DeletedDatabase, error) {
+		db, err := newDatabase(catalog.Slug(entity).Fold(), d.Slug, d.Type)
+		db.Deleted = time.Time(d.Deleted)
+		return DeletedDatabase{Database: db, KeptUntil: time.Time(d.KeptUntil)}, err
+	})
+}
+
+// AllDeletedDatabases goes through the whole list of DeletedDatabases.
+func (c *Client) AllDeletedDatabases(ctx context.Context, entity string) iter.Seq2[DeletedDatabase, error] {
+	return all(ctx, func(ctx context.Context, page catalog.Page) (catalog.List[DeletedDatabase], error) {
+		return c.DeletedDatabases(ctx, entity, page)
+	})
 }
 
 func (c *Client) changeDatabase(ctx context.Context, ref, what string, body any) error {

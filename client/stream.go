@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"sync"
 	"time"
 
 	"ayb/catalog"
@@ -66,7 +67,12 @@ func (nobody) Row(catalog.Row) error { return nil }
 
 // readStream reads a streamed answer to its last line.
 func (q *runningQuery) readStream(resp *http.Response, sink Sink) (sum catalog.Summary, err error) {
-	lines := lineReader{r: bufio.NewReaderSize(resp.Body, lineBuffer), max: q.cfg.MaxRowBytes}
+	lines := lineReader{r: q.readers.Get().(*bufio.Reader), max: q.cfg.MaxRowBytes}
+	lines.r.Reset(resp.Body)
+	defer func() {
+		lines.r.Reset(nil)
+		q.readers.Put(lines.r)
+	}()
 	line, err := q.line(&lines)
 	if err != nil {
 		return sum, err
@@ -215,6 +221,10 @@ const (
 	lineBuffer   = 64 << 10
 	keepLongLine = 1 << 20 // a longer line's memory is not kept for the next
 )
+
+func newReaders() *sync.Pool {
+	return &sync.Pool{New: func() any { return bufio.NewReaderSize(nil, lineBuffer) }}
+}
 
 var errLongLine = errors.New("a line is too long")
 

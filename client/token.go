@@ -37,9 +37,13 @@ func newToken(t wire.Token) (TokenDetails, error) {
 		},
 		Database: deref(t.Database),
 	}
+	access := t.Access
+	if access == nil {
+		access = t.Level // all that the existing ayb sends
+	}
 	var err error
-	if t.Access != nil {
-		details.Scope.Access, err = catalog.ParseAccess(*t.Access)
+	if access != nil {
+		details.Scope.Access, err = catalog.ParseAccess(*access)
 	}
 	return details, err
 }

@@ -40,6 +40,7 @@ type API interface {
 	TransferDatabase(ctx context.Context, ref, toEntity string) error
 	DeleteDatabase(ctx context.Context, ref string) error
 	UndeleteDatabase(ctx context.Context, ref string) (ayb.Database, error)
+	DeletedDatabases(ctx context.Context, entity string, page ayb.Page) (ayb.List[ayb.DeletedDatabase], error)
 
 	Share(ctx context.Context, ref, entity string, access ayb.Access) error
 	Grants(ctx context.Context, ref string, page ayb.Page) (ayb.List[ayb.Grant], error)

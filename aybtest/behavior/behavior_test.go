@@ -94,3 +94,12 @@ func (r remote) Tokens(ctx context.Context, page ayb.Page) (list ayb.List[ayb.To
 func (r remote) Stream(ctx context.Context, ref string, st ayb.Statement, sink ayb.Sink) (ayb.Summary, error) {
 	return r.Client.Stream(ctx, ref, st, sink)
 }
+
+func (r remote) DeletedDatabases(ctx context.Context, entity string, page ayb.Page) (list ayb.List[ayb.DeletedDatabase], err error) {
+	deleted, err := r.Client.DeletedDatabases(ctx, entity, page)
+	list.Next = deleted.Next
+	for _, db := range deleted.Items {
+		list.Items = append(list.Items, ayb.DeletedDatabase(db))
+	}
+	return list, err
+}

@@ -2,6 +2,7 @@ package behavior
 
 import (
 	"fmt"
+	"time"
 
 	"ayb"
 	"ayb/fault"
@@ -83,6 +84,13 @@ func databases() []behavior {
 			w.must(alice.DeleteDatabase(w.Context(), "alice/db"))
 			_, err := alice.Query(w.Context(), "alice/db", "SELECT * FROM t")
 			w.refused(err, fault.NotFound, "")
+			gone, err := alice.DeletedDatabases(w.Context(), "alice", ayb.Page{})
+			now := w.engine.Clock.Now()
+			if w.must(err); len(gone.Items) != 1 || gone.Items[0].Ref().String() != "alice/db" || !gone.Items[0].Deleted.Equal(now) || !gone.Items[0].KeptUntil.Equal(now.Add(7*24*time.Hour)) {
+				w.Errorf("got %+v", gone)
+			}
+			_, err = w.as("mallory").DeletedDatabases(w.Context(), "alice", ayb.Page{})
+			w.refused(err, fault.Denied, "")
 			db, err := alice.UndeleteDatabase(w.Context(), "alice/db")
 			if w.must(err); db.Ref() != (ayb.Ref{Entity: "alice", Database: "db"}) {
 				w.Errorf("got %+v", db)

@@ -157,3 +157,9 @@ func (e engine) CreateToken(ctx context.Context, entity string, opt *ayb.TokenOp
 	}
 	return e.eng.CreateToken(ctx, p, entity, opt)
 }
+
+func (e engine) DeletedDatabases(ctx context.Context, entity string, page ayb.Page) (ayb.List[ayb.DeletedDatabase], error) {
+	return get(ctx, e, func(p ayb.Principal) (ayb.List[ayb.DeletedDatabase], error) {
+		return e.eng.DeletedDatabases(ctx, p, entity, page)
+	})
+}

@@ -357,8 +357,12 @@ func (p *rowParser) escaped(plain int) ([]byte, error) {
 		case c < ' ':
 			return nil, errRow
 		default:
-			p.row.text = append(p.row.text, c)
-			p.rest = p.rest[1:]
+			n := 1
+			for n < len(p.rest) && p.rest[n] >= ' ' && p.rest[n] != '"' && p.rest[n] != '\\' {
+				n++
+			}
+			p.row.text = append(p.row.text, p.rest[:n]...)
+			p.rest = p.rest[n:]
 		}
 	}
 	return nil, errRow

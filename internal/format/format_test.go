@@ -84,8 +84,8 @@ func TestTable(t *testing.T) {
 		{"in color NULL is dim", format.Options{Color: true}, []string{"a", "b"}, []row{{nil, "NULL"}},
 			" a    | b \n------+------\n \x1b[2mNULL\x1b[0m | NULL \n"},
 		{"blobs as literals, long ones with their size", format.Options{BlobLiterals: true}, []string{"a", "b"},
-			[]row{{[]byte("a"), []byte(strings.Repeat("a", 33))}},
-			" a     | b \n-------+" + strings.Repeat("-", 83) + "\n X'61' | X'" + strings.Repeat("61", 32) + "'... (33 bytes) \n"},
+			[]row{{[]byte("a"), []byte(strings.Repeat("a", 17))}},
+			" a     | b \n-------+" + strings.Repeat("-", 51) + "\n X'61' | X'" + strings.Repeat("61", 16) + "'... (17 bytes) \n"},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
 			if got := write(t, format.Table, c.opts, c.columns, c.rows...); got != c.want {

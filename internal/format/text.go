@@ -12,7 +12,7 @@ import (
 )
 
 // longBlob is how many bytes of a blob a literal shows before it is shortened.
-const longBlob = 32
+const longBlob = 16
 
 // A cell is a value as a person sees it.
 type cell struct {

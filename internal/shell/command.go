@@ -25,10 +25,10 @@ type command struct {
 // commands returns all commands in the order of .help.
 func commands() []command {
 	return []command{
-		{".tables", "[PATTERN]", "list tables and views, those LIKE the pattern", tables},
-		{".schema", "[TABLE]", "show the statements that made the tables", schemaOf},
+		{".tables", "[PATTERN]", "list tables and views", tables},
+		{".schema", "[TABLE]", "show the statements that made tables", schemaOf},
 		{".indexes", "[TABLE]", "list indexes", indexes},
-		{".mode", "[MODE]", "show results as table, csv, json, jsonl, line; auto: table or line, as fits the screen", setMode},
+		{".mode", "[MODE]", "table, csv, json, jsonl, line or auto (table if it fits)", setMode},
 		{".headers", "on|off", "names above tables and CSV", func(_ context.Context, s *session, rest string, _ int) error {
 			names := !s.noHeader
 			err := s.toggle(".headers", rest, &names)
@@ -41,9 +41,9 @@ func commands() []command {
 		{".pager", "on|off", "page what is larger than the screen", func(_ context.Context, s *session, rest string, _ int) error {
 			return s.toggle(".pager", rest, &s.paging)
 		}},
-		{".param", "set NAME VALUE | unset NAME | list | clear", "values for :name, @name and $name in statements", param},
-		{".read", "FILE", "run the statements in a file, up to the first error", read},
-		{".output", "[FILE]", "send results to a file; without one, to the screen again", func(_ context.Context, s *session, rest string, _ int) error {
+		{".param", "set NAME VALUE", "give :NAME a value; also unset NAME, list, clear", param},
+		{".read", "FILE", "run the statements in a file", read},
+		{".output", "[FILE]", "send results to a file, or to the screen again", func(_ context.Context, s *session, rest string, _ int) error {
 			return s.redirect(".output", rest, false)
 		}},
 		{".once", "FILE", "send the next result to a file", func(_ context.Context, s *session, rest string, _ int) error {
@@ -53,7 +53,7 @@ func commands() []command {
 			return s.redirect(".once", rest, true)
 		}},
 		{".help", "", "this list", help},
-		{".quit", "", "end the session; so do .exit and Ctrl-D", quit},
+		{".quit", "", "end the session, like .exit and Ctrl-D", quit},
 		{".exit", "", "", quit},
 	}
 }
@@ -204,11 +204,11 @@ func help(_ context.Context, s *session, _ string, _ int) error {
 			fmt.Fprintf(w, "%s %s\t%s\n", c.name, c.args, c.help)
 		}
 	}
-	fmt.Fprintln(w, "Ctrl-C\tcancel the running statement, or drop what was typed")
+	fmt.Fprintln(w, "Ctrl-C\tcancel the statement, or drop what was typed")
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	return s.say("A statement ends with a semicolon and may take many lines. From BEGIN to COMMIT all is sent at once.\n")
+	return s.say("A statement may take many lines; it ends with a semicolon.\nFrom BEGIN to COMMIT all is sent at once.\n")
 }
 
 func quit(context.Context, *session, string, int) error { return errQuit }

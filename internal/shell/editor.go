@@ -7,9 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
+	"time"
 
 	"github.com/peterh/liner"
+	"golang.org/x/term"
+
+	"ayb/internal/format"
 )
 
 // errInterrupted says that the user pressed Ctrl-C at a prompt.
@@ -75,6 +80,9 @@ func (e *lineEditor) line(ctx context.Context, prompt string) (string, error) {
 		if errors.Is(a.err, liner.ErrPromptAborted) {
 			return "", errInterrupted
 		}
+		if a.err == nil {
+			e.unfold(prompt, a.line)
+		}
 		return a.line, a.err
 	case <-e.interrupts:
 		// Ctrl-C came in the moment before the editor took the terminal over,
@@ -84,6 +92,19 @@ func (e *lineEditor) line(ctx context.Context, prompt string) (string, error) {
 	case <-ctx.Done():
 		// The read goes on in the background; the session is over.
 		return "", ctx.Err()
+	}
+}
+
+// maxUnfolded is how long a line may be that is shown whole.
+const maxUnfolded = 4 << 10
+
+// unfold shows the whole of a line that was edited in a window of the screen's
+// width. (The editor's own way to show long lines draws all of them at every
+// key, and takes minutes over a long line that is pasted.)
+func (e *lineEditor) unfold(prompt, line string) {
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err == nil && runtime.GOOS != "windows" && len(line) <= maxUnfolded && screenWidth(prompt+line) >= width {
+		fmt.Print("\x1b[1A\r\x1b[K" + prompt + format.Visible(line) + "\n")
 	}
 }
 
@@ -98,6 +119,16 @@ func (e *lineEditor) close() {
 	close(e.asked)
 	e.state.Close()
 	apply(e.cooked)
+	if !e.waiting {
+		return
+	}
+	// The session was ended from outside while the editor waits for a line. If
+	// that was at the very moment at which it took the terminal over, it does so
+	// still, and there is no event that says when.
+	for range 10 {
+		time.Sleep(2 * time.Millisecond)
+		apply(e.cooked)
+	}
 }
 
 // apply sets the mode of the terminal, if it has one.

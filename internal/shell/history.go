@@ -16,6 +16,7 @@ import (
 const (
 	maxEntries = 1_000
 	maxEntry   = 16 << 10
+	maxHistory = maxEntries * maxEntry
 )
 
 // A history is a file with an entry a line, the newest last. Each entry is
@@ -33,24 +34,45 @@ func openHistory(path string) (*history, []string, error) {
 	if path == "" {
 		return h, nil, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := h.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return h, nil, nil
 	}
 	if err != nil {
 		return h, nil, err
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return h, nil, err
-	}
 	entries, all := readEntries(data)
 	if len(entries) > 0 {
 		h.last = entries[len(entries)-1]
 	}
-	if all > maxEntries {
+	if all > maxEntries || len(data) == maxHistory {
 		err = h.rewrite(entries)
 	}
 	return h, entries, err
+}
+
+// read returns the end of the file, as much as full entries could take, and
+// makes the file private.
+func (h *history) read() ([]byte, error) {
+	info, err := os.Stat(h.path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a file")
+	}
+	if err := os.Chmod(h.path, 0o600); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(h.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Seek(max(0, info.Size()-maxHistory), io.SeekStart); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(f, maxHistory))
 }
 
 // readEntries returns the newest entries of a history, and how many there are.

@@ -17,8 +17,8 @@ import (
 	"ayb/internal/format"
 )
 
-// Run is the session of somebody at a terminal, on Stdin. It returns when they
-// end it, with nil whatever the statements came to, or when ctx is cancelled.
+// Run is the session of somebody at the terminal of the program, which is its
+// standard input. It returns when they end it, with nil whatever the statements came to, or when ctx is cancelled.
 //
 // While it runs, Ctrl-C is its own: at a prompt it drops what was typed, and a
 // running statement it cancels. When the program is told to end (SIGTERM,
@@ -87,11 +87,11 @@ func (t *typist) newEditor(ctx context.Context) editor {
 	if t.terminal == nil {
 		prompts = t.cfg.Stderr
 	}
-	if t.terminal == nil || !liner.TerminalSupported() || !term.IsTerminal(int(t.cfg.Stdin.Fd())) {
-		return newPlainEditor(t.cfg.Stdin, prompts, t.interrupts)
+	if t.terminal == nil || !liner.TerminalSupported() || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return newPlainEditor(os.Stdin, prompts, t.interrupts)
 	}
 	if w, _, err := term.GetSize(int(t.terminal.Fd())); err != nil || w == 0 {
-		return newPlainEditor(t.cfg.Stdin, prompts, t.interrupts)
+		return newPlainEditor(os.Stdin, prompts, t.interrupts)
 	}
 	var e *lineEditor
 	e = newLineEditor(t.interrupts, func(line string, pos int) (string, []string, string) {
@@ -191,7 +191,11 @@ func (t *typist) take(ctx context.Context, line string) error {
 	}
 	if t.collector.between() && isCommand(line) {
 		t.keep(line)
-		return t.attempt(ctx, "", func(ctx context.Context) error { return t.command(ctx, line, 0) })
+		err := t.attempt(ctx, "", func(ctx context.Context) error { return t.command(ctx, line, 0) })
+		if errors.Is(err, errCancelled) {
+			return nil
+		}
+		return err
 	}
 	t.lines = append(t.lines, line)
 	units, err := t.collector.add(line + "\n")
@@ -200,7 +204,12 @@ func (t *typist) take(ctx context.Context, line string) error {
 		t.lines = nil
 	}
 	for _, u := range units {
-		if err := t.runUnit(ctx, u); err != nil {
+		switch err := t.runUnit(ctx, u); {
+		case errors.Is(err, errCancelled):
+			t.collector.reset() // what else was on the line
+			t.lines = nil
+			return nil
+		case err != nil:
 			return err
 		}
 	}
@@ -245,9 +254,12 @@ func (t *typist) keep(lines ...string) {
 	}
 }
 
+// errCancelled says that Ctrl-C ended a statement.
+var errCancelled = errors.New("cancelled")
+
 // attempt does something that Ctrl-C cancels, and shows what went wrong, for the
-// session goes on. It returns what ends the session: errQuit, the end of ctx, or
-// that the output is gone.
+// session goes on. It returns errCancelled, or what ends the session: errQuit,
+// the end of ctx, or that the output is gone.
 func (t *typist) attempt(ctx context.Context, sql string, do func(context.Context) error) error {
 	select {
 	case <-t.interrupts: // of an earlier moment
@@ -273,8 +285,8 @@ func (t *typist) attempt(ctx context.Context, sql string, do func(context.Contex
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case cancelled && (errors.Is(err, context.Canceled) || errors.Is(err, fault.NotApplied)):
-		_, err := fmt.Fprintln(t.cfg.Stderr, "cancelled")
-		return err
+		fmt.Fprintln(t.cfg.Stderr, "cancelled")
+		return errCancelled
 	}
 	if _, ok := errors.AsType[*fault.Error](err); !ok && !errors.Is(err, context.DeadlineExceeded) {
 		return t.outputFailed(err)

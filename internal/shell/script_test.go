@@ -277,3 +277,17 @@ SELECT nme FROM place;`))
 	// {"name":"Lisboa"}
 	// Line 6: no such column: nme
 }
+
+func ExampleRun() {
+	db, err := open("data")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.runner.Close()
+	if err := shell.Run(context.Background(), shell.Config{
+		Database: db, Name: "alice/test.sqlite", History: ".history", Pager: shell.DefaultPager(os.LookupEnv), Color: true,
+	}); err != nil {
+		fmt.Println(err)
+	}
+}

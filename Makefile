@@ -28,6 +28,14 @@ lint: ## formatting and go vet
 cross: ## build and vet for macOS and Windows
 	@scripts/cross
 
+.PHONY: release
+release: ## build the programs of a release for all systems, with checksums, into dist
+	@scripts/release
+
+.PHONY: reproducible
+reproducible: ## build a release twice, in different places, and compare
+	@scripts/reproducible
+
 .PHONY: image
 image: ## build the container image, where there is something to build it with
 	@if docker info >/dev/null 2>&1; then docker build -f deploy/Dockerfile -t ayb .; \
@@ -43,4 +51,4 @@ bench: ## measure against the bare driver, and print ratios
 
 .PHONY: clean
 clean: ## remove what the targets have fetched and built
-	@rm -rf .cache bin
+	@rm -rf .cache bin dist

@@ -13,7 +13,7 @@ import (
 // runCommand runs the program within the test.
 func runCommand(environ []string, args ...string) (status int, out, errout string) {
 	var o, e bytes.Buffer
-	status = run(args, environ, &o, &e)
+	status = run(args, surrounding{environ: environ, in: strings.NewReader(""), out: &o, errout: &e})
 	return status, o.String(), e.String()
 }
 
@@ -23,15 +23,15 @@ func TestCommand_usage(t *testing.T) {
 		status      int
 		out, errout string // patterns; empty: nothing
 	}{
-		{args: nil, status: 0, errout: `(?s)^Usage: ayb <command>.*default_server_config`},
-		{args: []string{"--help"}, status: 0, out: `^Usage: ayb <command>`},
-		{args: []string{"server", "--help"}, status: 0, out: `^Usage: ayb server`},
-		{args: []string{"--version"}, status: 0, out: `^ayb \d+\.\d+\.\d+ \(.+, SQLite \d+\.\d+\.\d+\)\n$`},
+		{args: nil, status: 0, errout: `(?s)Usage: ayb <COMMAND>.*default_server_config`},
+		{args: []string{"--help"}, status: 0, out: `Usage: ayb <COMMAND>`},
+		{args: []string{"server", "--help"}, status: 0, out: `Usage: ayb server \[OPTIONS\]`},
+		{args: []string{"--version"}, status: 0, out: `^ayb \d+\.\d+\.\d+ \(commit .+, SQLite \d+\.\d+\.\d+\)\n$`},
 		{args: []string{"-V"}, status: 0, out: `^ayb \d`},
-		{args: []string{"serve"}, status: 2, errout: `^Error: unexpected argument serve`},
-		{args: []string{"server", "--prot", "1"}, status: 2, errout: `^Error: unknown flag --prot`},
-		{args: []string{"server", "--config"}, status: 2, errout: `^Error: --config: `},
-		{args: []string{"config"}, status: 2, errout: `^Error: expected "check"`},
+		{args: []string{"serve"}, status: 2, errout: `^error: unrecognized subcommand 'serve'\n\n  tip: a similar subcommand exists: 'server'\n`},
+		{args: []string{"server", "--confg", "1"}, status: 2, errout: `^error: unexpected argument '--confg' found\n\n  tip: a similar argument exists: '--config'\n\nUsage: ayb server \[OPTIONS\]\n\nFor more information, try '--help'\.\n$`},
+		{args: []string{"server", "--config"}, status: 2, errout: `^error: a value is required for '--config <FILE>' but none was supplied\n`},
+		{args: []string{"config"}, status: 2, errout: `^error: 'ayb config' requires a subcommand but one was not provided\n  \[subcommands: check, help\]\n`},
 		{args: []string{"config", "check", "--config", ""}, status: 1, errout: `^Error: The name of the configuration file is empty`},
 		{args: []string{"config", "check", "--config", "none.toml"}, status: 1, errout: `^Error: The configuration file none.toml does not exist; make one with: ayb default_server_config > none.toml\n$`},
 	} {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"sync"
 
 	"ayb/internal/mail"
@@ -31,16 +30,6 @@ func (c *config) transports(out io.Writer, logger *slog.Logger) (list []mail.Tra
 		list = append(list, &terminalMail{w: out})
 	}
 	return list
-}
-
-// isTerminal reports whether what is written is seen at once and not kept.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // loggedMail says in the log where an e-mail can be found.

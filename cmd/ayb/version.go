@@ -5,37 +5,43 @@ import (
 	"runtime/debug"
 )
 
-const (
-	version = "0.1.0"
-
-	// sqliteVersion is that of the pinned driver. Asking the driver would cost
-	// the start of an instance of SQLite.
-	sqliteVersion = "3.53.4"
+// Set by scripts/release, and by nothing else. Without it, revision is that of the
+// sources, if the compiler knows it.
+var (
+	version  = "0.1.0"
+	revision = ""
 )
+
+// sqliteVersion is that of the pinned driver. Asking the driver would cost the
+// start of an instance of SQLite.
+const sqliteVersion = "3.53.4"
 
 // versionLine returns what --version prints.
 func versionLine() string {
-	return fmt.Sprintf("ayb %s (%s, SQLite %s)", version, commit(), sqliteVersion)
+	return fmt.Sprintf("ayb %s (commit %s, SQLite %s)", version, commit(), sqliteVersion)
 }
 
 // commit returns the first digits of the commit the program was built from, with
 // a plus sign behind if something had been changed since.
 func commit() string {
+	if revision != "" {
+		return revision
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown commit"
+		return "unknown"
 	}
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
 	}
-	revision := settings["vcs.revision"]
-	if revision == "" {
-		return "unknown commit"
+	found := settings["vcs.revision"]
+	if found == "" {
+		return "unknown"
 	}
-	revision = revision[:min(12, len(revision))]
+	found = found[:min(12, len(found))]
 	if settings["vcs.modified"] == "true" {
-		revision += "+"
+		found += "+"
 	}
-	return revision
+	return found
 }

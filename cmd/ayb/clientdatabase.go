@@ -1,0 +1,176 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"ayb/catalog"
+	"ayb/client"
+)
+
+// A databaseArgument is the argument that most commands about databases have.
+type databaseArgument struct {
+	Database databaseName `arg:"" name:"database" complete:"database" help:"The database, as entity/database."`
+}
+
+// open returns the server for a command about the database.
+func (d databaseArgument) open(c *connection) (*client.Client, error) {
+	c.adviseOn(d.Database)
+	return c.authenticated()
+}
+
+// ref returns the database's name.
+func (d databaseArgument) ref() string { return string(d.Database) }
+
+// createDatabaseCommand is "ayb client create_database".
+type createDatabaseCommand struct {
+	databaseArgument
+	Type   string `arg:"" optional:"" name:"type" enum:"sqlite,duckdb" default:"sqlite" help:"What kind of database."`
+	Public string `arg:"" optional:"" name:"public_sharing_level" enum:"no-access,fork,read-only" default:"no-access" help:"What everybody may do with it."`
+}
+
+// Run makes a database.
+func (cmd createDatabaseCommand) Run(c *connection) error {
+	api, err := c.authenticated()
+	if err != nil {
+		return err
+	}
+	var opt client.DatabaseOptions
+	if opt.Kind, err = catalog.ParseDatabaseKind(cmd.Type); err != nil {
+		return err
+	}
+	if opt.Public, err = catalog.ParsePublicLevel(cmd.Public); err != nil {
+		return err
+	}
+	if _, err := api.CreateDatabase(c.ctx, cmd.ref(), &opt); err != nil {
+		return err
+	}
+	c.say("Successfully created %s", cmd.ref())
+	return nil
+}
+
+// listCommand is "ayb client list".
+type listCommand struct {
+	Entity string `arg:"" name:"entity" complete:"entity" help:"Whose databases."`
+	formatOption
+}
+
+// Run lists the databases of an entity.
+func (cmd listCommand) Run(c *connection) error {
+	api, err := c.anybody()
+	if err != nil {
+		return err
+	}
+	columns := []listColumn{{title: "Database slug"}, {title: "Type"}}
+	row := func(db catalog.Database) listRow { return listRow{text(string(db.Slug)), text(db.Kind.String())} }
+	return list(c, cmd.Format, columns, api.AllDatabases(c.ctx, cmd.Entity), row, "No queryable databases owned by "+cmd.Entity)
+}
+
+// databaseDetailsCommand is "ayb client database_details".
+type databaseDetailsCommand struct{ databaseArgument }
+
+// Run shows what a database is.
+func (cmd databaseDetailsCommand) Run(c *connection) error {
+	c.adviseOn(cmd.Database)
+	api, err := c.anybody()
+	if err != nil {
+		return err
+	}
+	details, err := api.Database(c.ctx, cmd.ref())
+	if err != nil {
+		return err
+	}
+	access := map[catalog.Access]string{catalog.ReadOnly: "ReadOnly", catalog.ReadWrite: "ReadWrite"}[details.Access]
+	if access == "" {
+		access = "No query access"
+	}
+	c.say("Database: %s", cmd.ref())
+	c.say("Type: %s", details.Kind)
+	c.say("Access level: %s", access)
+	if details.CanManage {
+		c.say("You have management permissions for this database")
+	}
+	return nil
+}
+
+// renameDatabaseCommand is "ayb client rename_database".
+type renameDatabaseCommand struct {
+	databaseArgument
+	Name string `arg:"" name:"new_name" help:"Its name from now on, without the entity."`
+}
+
+// Run renames a database.
+func (cmd renameDatabaseCommand) Run(c *connection) error {
+	api, err := cmd.open(c)
+	if err != nil {
+		return err
+	}
+	// Whoever writes the whole name, as everywhere else, means the same.
+	name := strings.TrimPrefix(cmd.Name, cmd.Database.owner()+"/")
+	if err := api.RenameDatabase(c.ctx, cmd.ref(), name); err != nil {
+		return err
+	}
+	c.say("Renamed %s to %s/%s", cmd.ref(), cmd.Database.owner(), name)
+	return nil
+}
+
+// transferCommand is "ayb client transfer_database".
+type transferCommand struct {
+	databaseArgument
+	Entity string `arg:"" name:"entity" complete:"entity" help:"Who owns it from now on."`
+	yesOption
+}
+
+// Run gives a database away.
+func (cmd transferCommand) Run(c *connection) error {
+	api, err := cmd.open(c)
+	if err != nil {
+		return err
+	}
+	if err := cmd.ask(c, fmt.Sprintf("Give %s to %s", cmd.Database, cmd.Entity)); err != nil {
+		return err
+	}
+	if err := api.TransferDatabase(c.ctx, cmd.ref(), cmd.Entity); err != nil {
+		return err
+	}
+	c.say("Transferred %s to %s", cmd.Database, cmd.Entity)
+	return nil
+}
+
+// deleteDatabaseCommand is "ayb client delete_database".
+type deleteDatabaseCommand struct {
+	databaseArgument
+	yesOption
+}
+
+// Run deletes a database.
+func (cmd deleteDatabaseCommand) Run(c *connection) error {
+	api, err := cmd.open(c)
+	if err != nil {
+		return err
+	}
+	if err := cmd.ask(c, "Delete "+cmd.ref()); err != nil {
+		return err
+	}
+	if err := api.DeleteDatabase(c.ctx, cmd.ref()); err != nil {
+		return err
+	}
+	c.say("Deleted %s", cmd.ref())
+	return nil
+}
+
+// undeleteCommand is "ayb client undelete_database".
+type undeleteCommand struct{ databaseArgument }
+
+// Run brings a database back.
+func (cmd undeleteCommand) Run(c *connection) error {
+	api, err := cmd.open(c)
+	if err != nil {
+		return err
+	}
+	if _, err := api.UndeleteDatabase(c.ctx, cmd.ref()); err != nil {
+		return err
+	}
+	c.say("Brought %s back", cmd.ref())
+	return nil
+}

@@ -167,7 +167,7 @@ func TestConfig_a_large_file_is_read_quickly(t *testing.T) {
 	began := time.Now()
 	_, err := loadText(t, text.String())
 	list, _ := err.(problems)
-	if took := time.Since(began); len(list) != 13_000 || len(list.Error()) > 100*maxProblems || took > 10*time.Second {
+	if took := time.Since(began); len(list) != 13_000 || len(list.Error()) > 100*maxProblems || took > time.Minute { // half a second, and much more with -race on a machine at its limit
 		t.Errorf("%d problems, %d bytes to read, after %v", len(list), len(list.Error()), took)
 	}
 }

@@ -338,13 +338,13 @@ func TestServer_starts_from_the_default_configuration(t *testing.T) {
 	}
 }
 
-// numbers is SQL for so many rows; for ever if that is 0.
+// numbers is SQL for so many rows of a kilobyte; for ever if that is 0.
 func numbers(rows int) string {
 	bound := ""
 	if rows > 0 {
 		bound = fmt.Sprintf(" WHERE n < %d", rows)
 	}
-	return "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c" + bound + ") SELECT n FROM c"
+	return "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM c" + bound + ") SELECT n, zeroblob(735) FROM c" // 980 characters in base64
 }
 
 // stream sends a query and returns its answer once that has begun to arrive, so
@@ -392,7 +392,7 @@ func TestServer_lets_requests_finish(t *testing.T) {
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			const rows = 2_000_000 // more than fits between server and client
+			const rows = 25_000 // more bytes than fit between server and client
 			p := startServer(t, t.TempDir())
 			answer := p.stream(p.database(), numbers(rows))
 			p.cmd.Process.Signal(signal)

@@ -148,11 +148,7 @@ func (c *Client) DeletedDatabases(ctx context.Context, entity string, page catal
 	if err != nil {
 		return catalog.List[DeletedDatabase]{}, err
 	}
-	var answer wire.DeletedDatabases
-	if err := c.do(ctx, request{method: http.MethodGet, path: path + pageQuery(page)}, &answer, func() bool { return answer.Databases != nil }); err != nil {
-		return catalog.List[DeletedDatabase]{}, err
-	}
-	return list(answer.Databases, answer.Next, func(d wire.DeletedDatabase) (DeletedDatabase, error) {
+	return getList(ctx, c, path, page, func(a *wire.DeletedDatabases) ([]wire.DeletedDatabase, string) { return a.Databases, a.Next }, func(d wire.DeletedDatabase) (DeletedDatabase, error) {
 		db, err := newDatabase(catalog.Slug(entity).Fold(), d.Slug, d.Type)
 		db.Deleted = time.Time(d.Deleted)
 		return DeletedDatabase{Database: db, KeptUntil: time.Time(d.KeptUntil)}, err

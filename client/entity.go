@@ -49,7 +49,7 @@ func (c *Client) Databases(ctx context.Context, entity string, page catalog.Page
 	if err != nil {
 		return catalog.List[catalog.Database]{}, err
 	}
-	return list(e.Databases, e.Next, func(d wire.Database) (catalog.Database, error) {
+	return newList(e.Databases, e.Next, func(d wire.Database) (catalog.Database, error) {
 		return newDatabase(e.Slug, d.Slug, d.Type)
 	})
 }

@@ -29,11 +29,7 @@ func (c *Client) Grants(ctx context.Context, ref string, page catalog.Page) (cat
 	if err != nil {
 		return catalog.List[catalog.Grant]{}, err
 	}
-	var answer wire.Grants
-	if err := c.do(ctx, request{method: http.MethodGet, path: path + pageQuery(page)}, &answer, func() bool { return answer.Permissions != nil }); err != nil {
-		return catalog.List[catalog.Grant]{}, err
-	}
-	return list(answer.Permissions, answer.Next, func(g wire.Grant) (catalog.Grant, error) {
+	return getList(ctx, c, path, page, func(a *wire.Grants) ([]wire.Grant, string) { return a.Permissions, a.Next }, func(g wire.Grant) (catalog.Grant, error) {
 		access, err := catalog.ParseAccess(g.Access)
 		return catalog.Grant{Slug: g.Entity, Access: access}, err
 	})
@@ -49,11 +45,7 @@ func (c *Client) AllGrants(ctx context.Context, ref string) iter.Seq2[catalog.Gr
 // Shared returns a page of the databases that others share with the caller.
 // Access, and OwnerSlug, Slug and Kind of each database are set.
 func (c *Client) Shared(ctx context.Context, page catalog.Page) (catalog.List[catalog.Share], error) {
-	var answer wire.Shared
-	if err := c.do(ctx, request{method: http.MethodGet, path: "/v1/_/shared" + pageQuery(page)}, &answer, func() bool { return answer.Databases != nil }); err != nil {
-		return catalog.List[catalog.Share]{}, err
-	}
-	return list(answer.Databases, answer.Next, func(s wire.Share) (catalog.Share, error) {
+	return getList(ctx, c, "/v1/_/shared", page, func(a *wire.Shared) ([]wire.Share, string) { return a.Databases, a.Next }, func(s wire.Share) (catalog.Share, error) {
 		access, err := catalog.ParseAccess(s.Access)
 		if err != nil {
 			return catalog.Share{}, err

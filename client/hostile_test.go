@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ayb/catalog"
@@ -268,11 +269,20 @@ func TestSlowServers(t *testing.T) {
 		})
 	}
 	t.Run("time that the sink takes does not count", func(t *testing.T) {
-		c := against(t, quick, says(200, ndjson, columns+"[1,2]\n"+summary))
-		_, err := c.Stream(t.Context(), "a/b", catalog.Statement{SQL: "SELECT 1"}, slowSink{4 * quick.Stall})
-		if err != nil {
-			t.Error(err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			c, err := client.New(client.Config{URL: "http://host", HTTP: &http.Client{Transport: streamOf(3)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			sum, err := c.Stream(t.Context(), "a/b", catalog.Statement{SQL: "SELECT 1"}, onRow(func(catalog.Row) error {
+				time.Sleep(time.Hour) // by the clock of synctest
+				return nil
+			}))
+			if err != nil || sum.Rows != 3 || time.Since(began) < 3*time.Hour {
+				t.Errorf("%+v, %v after %v", sum, err, time.Since(began))
+			}
+		})
 	})
 	t.Run("a complete answer does not wait for the end of the connection", func(t *testing.T) {
 		c := against(t, client.Config{}, hang(columns+"[1,2]\n"+summary))
@@ -292,15 +302,6 @@ func TestSlowServers(t *testing.T) {
 			}
 		}
 	})
-}
-
-// A slowSink takes its time for each row.
-type slowSink struct{ pause time.Duration }
-
-func (s slowSink) Columns([]catalog.Column) error { return nil }
-func (s slowSink) Row(catalog.Row) error {
-	time.Sleep(s.pause) // the pause is what is tested
-	return nil
 }
 
 func TestRedirects_are_not_followed(t *testing.T) {

@@ -19,11 +19,7 @@ func (c *Client) Members(ctx context.Context, organization string, page catalog.
 	if err != nil {
 		return catalog.List[catalog.Membership]{}, err
 	}
-	var answer wire.Members
-	if err := c.do(ctx, request{method: http.MethodGet, path: path + pageQuery(page)}, &answer, func() bool { return answer.Members != nil }); err != nil {
-		return catalog.List[catalog.Membership]{}, err
-	}
-	return list(answer.Members, answer.Next, func(m wire.Member) (catalog.Membership, error) {
+	return getList(ctx, c, path, page, func(a *wire.Members) ([]wire.Member, string) { return a.Members, a.Next }, func(m wire.Member) (catalog.Membership, error) {
 		role, err := catalog.ParseRole(m.Role)
 		return catalog.Membership{OrganizationSlug: catalog.Slug(organization).Fold(), EntitySlug: m.Entity, Role: role, Joined: time.Time(m.Joined)}, err
 	})
@@ -70,11 +66,7 @@ func memberPath(organization, entity string) (string, error) {
 // Memberships returns a page of the organizations that the caller is a member of.
 // OrganizationSlug, Role and Joined of each are set.
 func (c *Client) Memberships(ctx context.Context, page catalog.Page) (catalog.List[catalog.Membership], error) {
-	var answer wire.Memberships
-	if err := c.do(ctx, request{method: http.MethodGet, path: "/v1/_/memberships" + pageQuery(page)}, &answer, func() bool { return answer.Organizations != nil }); err != nil {
-		return catalog.List[catalog.Membership]{}, err
-	}
-	return list(answer.Organizations, answer.Next, func(m wire.Membership) (catalog.Membership, error) {
+	return getList(ctx, c, "/v1/_/memberships", page, func(a *wire.Memberships) ([]wire.Membership, string) { return a.Organizations, a.Next }, func(m wire.Membership) (catalog.Membership, error) {
 		role, err := catalog.ParseRole(m.Role)
 		return catalog.Membership{OrganizationSlug: m.Organization, Role: role, Joined: time.Time(m.Joined)}, err
 	})

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"iter"
+	"net/http"
 	"net/url"
 	"strconv"
 
@@ -19,8 +20,20 @@ func pageQuery(page catalog.Page) string {
 	return "?" + values.Encode()
 }
 
-// list turns the items of an answer into those of a list.
-func list[W, T any](items []W, next string, convert func(W) (T, error)) (catalog.List[T], error) {
+// getList asks for a page of a list. items returns those of an answer, nil if it
+// is none, and where the next page is.
+func getList[A, W, T any](ctx context.Context, c *Client, path string, page catalog.Page, items func(*A) ([]W, string), convert func(W) (T, error)) (catalog.List[T], error) {
+	var answer A
+	whole := func() bool { list, _ := items(&answer); return list != nil }
+	if err := c.do(ctx, request{method: http.MethodGet, path: path + pageQuery(page)}, &answer, whole); err != nil {
+		return catalog.List[T]{}, err
+	}
+	list, next := items(&answer)
+	return newList(list, next, convert)
+}
+
+// newList turns the items of an answer into those of a list.
+func newList[W, T any](items []W, next string, convert func(W) (T, error)) (catalog.List[T], error) {
 	l := catalog.List[T]{Items: make([]T, len(items)), Next: next}
 	for i, item := range items {
 		var err error

@@ -23,11 +23,7 @@ func (c *Client) Snapshots(ctx context.Context, ref string, page catalog.Page) (
 	if err != nil {
 		return catalog.List[Snapshot]{}, err
 	}
-	var answer wire.Snapshots
-	if err := c.do(ctx, request{method: http.MethodGet, path: path + pageQuery(page)}, &answer, func() bool { return answer.Snapshots != nil }); err != nil {
-		return catalog.List[Snapshot]{}, err
-	}
-	return list(answer.Snapshots, answer.Next, func(s wire.Snapshot) (Snapshot, error) {
+	return getList(ctx, c, path, page, func(a *wire.Snapshots) ([]wire.Snapshot, string) { return a.Snapshots, a.Next }, func(s wire.Snapshot) (Snapshot, error) {
 		modified, err := time.Parse(time.RFC3339, s.Modified)
 		return Snapshot{ID: s.ID, Modified: modified}, err
 	})

@@ -84,11 +84,7 @@ func (c *Client) CreateToken(ctx context.Context, entity string, opt *TokenOptio
 
 // Tokens returns a page of the caller's valid API tokens, newest first.
 func (c *Client) Tokens(ctx context.Context, page catalog.Page) (catalog.List[TokenDetails], error) {
-	var answer wire.Tokens
-	if err := c.do(ctx, request{method: http.MethodGet, path: "/v1/tokens" + pageQuery(page)}, &answer, func() bool { return answer.Tokens != nil }); err != nil {
-		return catalog.List[TokenDetails]{}, err
-	}
-	return list(answer.Tokens, answer.Next, newToken)
+	return getList(ctx, c, "/v1/tokens", page, func(a *wire.Tokens) ([]wire.Token, string) { return a.Tokens, a.Next }, newToken)
 }
 
 // AllTokens goes through the whole list of Tokens.

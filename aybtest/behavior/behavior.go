@@ -80,7 +80,12 @@ func Run(t *testing.T, door Door) {
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, b := range group.behaviors {
-				t.Run(b.name, func(t *testing.T) { b.check(newWorld(t, door, b.cfg)) })
+				t.Run(b.name, func(t *testing.T) {
+					if !b.alone {
+						t.Parallel()
+					}
+					b.check(newWorld(t, door, b.cfg))
+				})
 			}
 		})
 	}
@@ -91,6 +96,7 @@ type behavior struct {
 	name  string
 	check func(*world)
 	cfg   func(*ayb.Config) // of the engine; nil: the suite's
+	alone bool              // it measures memory, which others would use at the same time
 }
 
 // A world is an engine of a behavior's own, and the door to it.

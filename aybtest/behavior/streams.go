@@ -41,7 +41,7 @@ const (
 // streams says what happens to results that are read as they come.
 func streams() []behavior {
 	return []behavior{
-		{name: "a stream of 100,000 rows takes little memory", check: longStream},
+		{name: "a stream of 100,000 rows takes little memory", check: longStream, alone: true},
 		{name: "columns come first and once, and not at all without an answer", check: func(w *world) {
 			alice := w.database()
 			var seen []string

@@ -87,11 +87,8 @@ func (t *typist) newEditor(ctx context.Context) editor {
 	if t.terminal == nil {
 		prompts = t.cfg.Stderr
 	}
-	if t.terminal == nil || !liner.TerminalSupported() || !term.IsTerminal(int(os.Stdin.Fd())) {
-		return newPlainEditor(os.Stdin, prompts, t.interrupts)
-	}
-	if w, _, err := term.GetSize(int(t.terminal.Fd())); err != nil || w == 0 {
-		return newPlainEditor(os.Stdin, prompts, t.interrupts)
+	if !t.canEdit() {
+		return newPlainEditor(t.cfg.Stdin, prompts, t.interrupts)
 	}
 	var e *lineEditor
 	e = newLineEditor(t.interrupts, func(line string, pos int) (string, []string, string) {
@@ -100,6 +97,16 @@ func (t *typist) newEditor(ctx context.Context) editor {
 		return head, words, tail
 	})
 	return e
+}
+
+// canEdit reports whether lines can be edited: on the program's own terminal, if
+// it moves its cursor and knows its size.
+func (t *typist) canEdit() bool {
+	if t.terminal == nil || t.cfg.Stdin != os.Stdin || !liner.TerminalSupported() || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return false
+	}
+	width, _, err := term.GetSize(int(t.terminal.Fd()))
+	return err == nil && width > 0
 }
 
 // withoutHistory says once that nothing is kept, and why.

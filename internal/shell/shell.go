@@ -61,12 +61,16 @@ type Config struct {
 	// none. See DefaultPager.
 	Pager string
 
+	Stdin  *os.File         // nil: os.Stdin; for Run, which edits lines only on that
 	Stdout io.Writer        // nil: os.Stdout
 	Stderr io.Writer        // nil: os.Stderr; for errors
 	Now    func() time.Time // nil: time.Now
 }
 
 func (c Config) withDefaults() Config {
+	if c.Stdin == nil {
+		c.Stdin = os.Stdin
+	}
 	if c.Stdout == nil {
 		c.Stdout = os.Stdout
 	}

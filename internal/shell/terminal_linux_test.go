@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -175,6 +176,19 @@ func (s *terminal) expect(want string) string {
 			s.t.Fatalf("not shown: %q; but\n%q", want, got)
 		}
 	}
+}
+
+// shows reports whether a text appears before long.
+func (s *terminal) shows(want string) bool {
+	deadline := time.After(2 * time.Second)
+	for !strings.Contains(s.text(), want) {
+		select {
+		case <-s.more:
+		case <-deadline:
+			return false
+		}
+	}
+	return true
 }
 
 // consume moves behind n bytes of what a reader sees.
@@ -604,6 +618,41 @@ func TestRun_with_its_output_in_a_file(t *testing.T) {
 	if got, err := os.ReadFile(out); string(got) != want || err != nil {
 		t.Errorf("the file holds %q, %v", got, err)
 	}
+}
+
+func TestRun_the_end_of_the_terminal_ends_a_statement(t *testing.T) {
+	s := start(t, childArgs{}, 80, 24)
+	s.expect(prompt)
+	s.send("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT count(*) FROM n;\r")
+	s.expect("\nrunning\n")
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.expect("ended: context canceled")
+}
+
+// Wherever Ctrl-C falls, the session is there afterwards.
+func TestRun_CtrlC_at_any_moment(t *testing.T) {
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
+	s := start(t, childArgs{Pager: "cat"}, 80, 24)
+	s.expect(prompt)
+	keys := []string{"SELECT 1;\r", "SELECT\r", "'a", "SELECT value FROM generate_series(1, 3000);\r", ".tables\r", "\t", "BEGIN;\r", "x;\r", "\x1b[A"}
+	for range 200 {
+		s.send(keys[random.IntN(len(keys))])
+		if random.IntN(3) == 0 {
+			s.send("\x03")
+		}
+	}
+	for n := range 100 { // whatever was open is closed, and a statement works
+		s.send("\x03")
+		s.send(fmt.Sprintf("\rSELECT 'alive' || %d;\r", n))
+		if s.shows(fmt.Sprintf("alive%d \n", n)) {
+			return
+		}
+	}
+	t.Errorf("no statement works any more: %q", s.text())
 }
 
 func TestRun_a_signal_ends_it_and_gives_the_terminal_back(t *testing.T) {

@@ -17,22 +17,28 @@ const endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) S
 
 func TestCancel(t *testing.T) {
 	f := serve(t)
-	alice := f.as("alice")
+	plain := f.as("alice")
 	f.MustDatabase("alice/db")
-	const id = "an-id-of-our-own"
-	rows := 0
-	sum, err := alice.WithQueryID(id).Stream(t.Context(), "alice/db", catalog.Statement{SQL: endless}, onRow(func(catalog.Row) error {
-		if rows++; rows == 1 {
-			return alice.Cancel(t.Context(), id)
+	secret, _ := f.MustToken(f.MustEntity("bob"), nil)
+	f.MustDatabase("bob/db")
+	for ref, api := range map[string]*client.Client{
+		"alice/db": plain,
+		"bob/db":   newClient(t, client.Config{URL: f.URL, Token: secret, HTTP: &http.Client{}}), // which asks for gzip
+	} {
+		const id = "an-id-of-our-own"
+		rows := 0
+		one := catalog.Statement{SQL: "SELECT 1 UNION ALL SELECT count(*) FROM (" + endless + ")"}
+		sum, err := api.WithQueryID(id).Stream(t.Context(), ref, one, onRow(func(catalog.Row) error {
+			rows++ // it is here although no other follows
+			return api.Cancel(t.Context(), id)
+		}))
+		if isRefusal(t, err, fault.NotApplied, "The query was cancelled"); rows != 1 || sum != (catalog.Summary{}) {
+			t.Errorf("%d rows, %+v", rows, sum)
 		}
-		return nil
-	}))
-	if isRefusal(t, err, fault.NotApplied, "The query was cancelled"); rows == 0 || sum != (catalog.Summary{}) {
-		t.Errorf("%d rows, %+v", rows, sum)
+		isRefusal(t, api.Cancel(t.Context(), id), fault.NotFound, "No query with this id is running")
+		isRefusal(t, query(api.WithQueryID("short")), fault.Invalid, "16 to 64")
+		isRefusal(t, query(api.WithQueryID("an id\nof our own")), fault.Invalid, "control characters")
 	}
-	isRefusal(t, alice.Cancel(t.Context(), id), fault.NotFound, "No query with this id is running")
-	isRefusal(t, query(alice.WithQueryID("short")), fault.Invalid, "16 to 64")
-	isRefusal(t, query(alice.WithQueryID("an id\nof our own")), fault.Invalid, "control characters")
 }
 
 // onRow is a Sink.

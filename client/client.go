@@ -144,6 +144,10 @@ func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse
 // URL returns the address of the server, without a stroke at its end.
 func (c *Client) URL() string { return c.base.String() }
 
+// String returns the address of the server, so that a client that ends up in a log
+// does not tell its token.
+func (c *Client) String() string { return c.URL() }
+
 // WithToken returns a client of the same server, over the same connections, that
 // calls with another token; empty: anonymously. A token that can't be one is
 // refused by the calls.

@@ -3,8 +3,10 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -59,6 +61,16 @@ func TestNew_takes(t *testing.T) {
 		if err != nil || c.URL() != want {
 			t.Errorf("%s: %v, %v", address, c, err)
 		}
+	}
+}
+
+func TestClient_does_not_tell_its_token(t *testing.T) {
+	c := newClient(t, client.Config{URL: "http://host", Token: secret})
+	var b strings.Builder
+	slog.New(slog.NewTextHandler(&b, nil)).Info("calling", "client", c)
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("calling", "client", c)
+	if text := fmt.Sprintf("%v %+v %s", c, c, c) + b.String(); strings.Contains(text, "verysecret") || !strings.Contains(text, "http://host") {
+		t.Error(text)
 	}
 }
 

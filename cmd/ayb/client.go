@@ -38,6 +38,7 @@ type clientCommand struct {
 	RenameDatabase  renameDatabaseCommand  `cmd:"" name:"rename_database" group:"Databases" help:"Give a database another name."`
 	TransferDB      transferCommand        `cmd:"" name:"transfer_database" group:"Databases" help:"Give a database to somebody else."`
 	DeleteDatabase  deleteDatabaseCommand  `cmd:"" name:"delete_database" group:"Databases" help:"Delete a database."`
+	Deleted         deletedCommand         `cmd:"" name:"deleted" group:"Databases" help:"List the databases that can be brought back."`
 	UndeleteDB      undeleteCommand        `cmd:"" name:"undelete_database" group:"Databases" help:"Bring a deleted database back."`
 	ListSnapshots   listSnapshotsCommand   `cmd:"" name:"list_snapshots" group:"Databases" help:"List the snapshots of a database."`
 	RestoreSnapshot restoreSnapshotCommand `cmd:"" name:"restore_snapshot" group:"Databases" help:"Put a database back to what it was."`

@@ -159,6 +159,25 @@ func (cmd deleteDatabaseCommand) Run(c *connection) error {
 	return nil
 }
 
+// deletedCommand is "ayb client deleted".
+type deletedCommand struct {
+	Entity string `arg:"" name:"entity" complete:"entity" help:"Whose databases."`
+	formatOption
+}
+
+// Run lists the deleted databases of an entity, the last deleted first.
+func (cmd deletedCommand) Run(c *connection) error {
+	api, err := c.authenticated()
+	if err != nil {
+		return err
+	}
+	columns := []listColumn{{title: "Database slug"}, {title: "Type"}, {title: "Deleted"}, {title: "Kept until"}}
+	row := func(db client.DeletedDatabase) listRow {
+		return listRow{text(string(db.Slug)), text(db.Kind.String()), moment(db.Deleted), moment(db.KeptUntil)}
+	}
+	return list(c, cmd.Format, columns, api.AllDeletedDatabases(c.ctx, cmd.Entity), row, "No deleted databases of "+cmd.Entity)
+}
+
 // undeleteCommand is "ayb client undelete_database".
 type undeleteCommand struct{ databaseArgument }
 

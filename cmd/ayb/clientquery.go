@@ -82,13 +82,17 @@ func (cmd queryCommand) Run(c *connection) error {
 	if cmd.SQL != nil && cmd.File != nil {
 		return &usageError{message: "the argument '--file <FILE>' cannot be used with '[query]'"}
 	}
+	interactive := cmd.SQL == nil && cmd.File == nil && isTerminal(c.in)
+	if interactive && cmd.Output != nil {
+		return &usageError{message: "the argument '--output <FILE>' needs SQL; in a session there is '.output FILE'"}
+	}
 	c.adviseOn(cmd.Database)
 	api, err := c.anybody()
 	if err != nil {
 		return err
 	}
 	q := &querying{connection: c, cmd: cmd, api: api}
-	if cmd.SQL == nil && cmd.File == nil && isTerminal(c.in) && cmd.Output == nil {
+	if interactive {
 		return q.session()
 	}
 	return q.printed(func(out io.Writer) error {

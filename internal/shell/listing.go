@@ -15,7 +15,8 @@ const (
 	tablesSQL = `SELECT name FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow'
 AND name NOT LIKE 'sqlite\_%' ESCAPE '\' AND name LIKE :pattern ORDER BY name`
 	schemaSQL = `SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
-AND (name LIKE :pattern OR tbl_name LIKE :pattern) ORDER BY tbl_name, type DESC, name`
+AND name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow')
+AND (name LIKE :pattern OR tbl_name LIKE :pattern) ORDER BY tbl_name, type NOT IN ('table', 'view'), name`
 	indexesSQL = `SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name LIKE :pattern ORDER BY name`
 )
 

@@ -2,11 +2,13 @@ package shell
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"ayb/catalog"
+	"ayb/fault"
 )
 
 // What is asked of the database for completion has to come soon, and is bounded.
@@ -15,7 +17,10 @@ const (
 	schemaColumns = 20_000
 )
 
-const columnsSQL = `SELECT t.name, c.name FROM pragma_table_list AS t LEFT JOIN pragma_table_xinfo(t.name) AS c
+// columnsSQL lists tables and views with their columns; those of views only if
+// :views, for to ask a view that reads a table which is gone is an error.
+const columnsSQL = `SELECT t.name, c.name FROM pragma_table_list AS t
+LEFT JOIN pragma_table_xinfo(iif(:views OR t.type <> 'view', t.name, '')) AS c
 WHERE t.schema = 'main' AND t.type <> 'shadow' AND t.name NOT LIKE 'sqlite\_%' ESCAPE '\' ORDER BY t.name, c.cid LIMIT 20000` // schemaColumns
 
 // A schema knows the names in a database, as far as they were asked for.
@@ -34,12 +39,15 @@ func (s *schema) load(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, schemaTime)
 	defer cancel()
-	var rows stringRows
-	if _, err := s.db.Run(ctx, catalog.Statement{SQL: columnsSQL}, &rows); err != nil {
+	rows, err := s.ask(ctx, true)
+	if errors.Is(err, fault.Invalid) {
+		rows, err = s.ask(ctx, false)
+	}
+	if err != nil {
 		return
 	}
 	s.loaded, s.tables, s.of = true, nil, map[string][]string{}
-	for _, r := range rows.rows {
+	for _, r := range rows {
 		if len(s.tables) == 0 || s.tables[len(s.tables)-1] != r[0] {
 			s.tables = append(s.tables, r[0])
 		}
@@ -48,6 +56,13 @@ func (s *schema) load(ctx context.Context) {
 			s.of[key] = append(s.of[key], r[1])
 		}
 	}
+}
+
+// ask returns pairs of table and column, of which the latter may be empty.
+func (s *schema) ask(ctx context.Context, views bool) ([][]string, error) {
+	var rows stringRows
+	_, err := s.db.Run(ctx, catalog.Statement{SQL: columnsSQL, Args: []catalog.Arg{catalog.Named("views", views)}}, &rows)
+	return rows.rows, err
 }
 
 // changed forgets what is known if sql may have changed it.

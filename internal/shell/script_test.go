@@ -168,6 +168,22 @@ SELECT 'not reached';
 	}
 }
 
+func TestScript_schema_leaves_out_what_a_table_made_for_itself(t *testing.T) {
+	got, err := script(t, newTenant(t), shell.Config{Mode: format.JSON}, `CREATE VIRTUAL TABLE f USING fts5(x);
+CREATE TABLE a(b UNIQUE);
+CREATE TRIGGER t AFTER INSERT ON a BEGIN
+  SELECT 1;
+END;
+.schema
+.tables F
+.indexes a
+`)
+	want := "CREATE TABLE a(b UNIQUE);\nCREATE TRIGGER t AFTER INSERT ON a BEGIN\n  SELECT 1;\nEND;\nCREATE VIRTUAL TABLE f USING fts5(x);\nf\nsqlite_autoindex_a_1\n"
+	if got != want || err != nil {
+		t.Errorf("%v\n%s", err, got)
+	}
+}
+
 func TestScript_errors_of_files_and_commands(t *testing.T) {
 	dir := t.TempDir()
 	loop := filepath.Join(dir, "loop.sql")

@@ -156,6 +156,13 @@ func (s *terminal) text() string {
 	return escapes.ReplaceAllString(s.shown.String()[s.seen:], "")
 }
 
+// raw returns all that was shown, as it was sent.
+func (s *terminal) raw() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown.String()
+}
+
 // expect waits until a text is shown, and returns all up to its end.
 func (s *terminal) expect(want string) string {
 	s.t.Helper()
@@ -400,6 +407,15 @@ func TestRun_completes(t *testing.T) {
 	s.expect("SELECT founded ")
 	s.send("\x03")
 	s.expect(prompt)
+	s.ask("CREATE TABLE gone(x); CREATE VIEW broken AS SELECT * FROM gone; DROP TABLE gone;")
+	s.send("SELECT fou\t")
+	s.expect("SELECT founded ")
+	s.send("\x03")
+	s.expect(prompt)
+	s.send("SELECT * FROM bro\t")
+	s.expect("SELECT * FROM broken ")
+	s.send("\x03")
+	s.expect(prompt)
 	s.send("SELECT p\t\t")
 	got := s.expect("printf(")
 	s.wants(got, "place")
@@ -537,9 +553,7 @@ func TestRun_nothing_commands_the_terminal(t *testing.T) {
 	s.ask(`CREATE TABLE "a` + `b"(c);`)
 	s.ask("SELECT * FROM [x\u009b31m];")
 	s.quit()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if shown := s.shown.String(); strings.Contains(shown, "\x1b[31m") || strings.Contains(shown, "\a") || strings.Contains(shown, "Error: no such table: x\u009b") {
+	if shown := s.raw(); strings.Contains(shown, "\x1b[31m") || strings.Contains(shown, "\a") || strings.Contains(shown, "Error: no such table: x\u009b") {
 		t.Errorf("raw: %q", shown)
 	}
 }
@@ -552,10 +566,8 @@ func TestRun_tells_NULL_and_blobs_apart(t *testing.T) {
 	s.send("SELECT NULL AS a, x'41' AS c;\r")
 	s.expect(" NULL | X'41' \n")
 	s.quit()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !strings.Contains(s.shown.String(), "\x1b[2mNULL\x1b[0m | X'41'") {
-		t.Errorf("NULL is not dim: %q", s.shown.String())
+	if raw := s.raw(); !strings.Contains(raw, "\x1b[2mNULL\x1b[0m | X'41'") {
+		t.Errorf("NULL is not dim: %q", raw)
 	}
 }
 
@@ -601,8 +613,8 @@ func TestRun_a_dumb_terminal(t *testing.T) {
 	s.expect("cancelled\n" + prompt)
 	s.send("\x04")
 	s.expect("ended: <nil>")
-	if strings.Contains(s.shown.String(), "\x1b") {
-		t.Errorf("escapes on a dumb terminal: %q", s.shown.String())
+	if raw := s.raw(); strings.Contains(raw, "\x1b") {
+		t.Errorf("escapes on a dumb terminal: %q", raw)
 	}
 }
 

@@ -55,11 +55,12 @@ func (s *session) size() (width, height int) {
 
 // run sends a text and writes what it answers.
 func (s *session) run(ctx context.Context, sql string) error {
+	opts := s.formatOptions() // of where the result goes, which destination uses up
 	out, err := s.destination()
 	if err != nil {
 		return err
 	}
-	res := &result{Writer: format.New(s.mode, out, s.formatOptions())}
+	res := &result{Writer: format.New(s.mode, out, opts)}
 	began := s.cfg.Now()
 	sum, err := s.cfg.Database.Run(ctx, catalog.Statement{SQL: sql, Args: s.parameters.used(sql)}, res)
 	took := s.cfg.Now().Sub(began)

@@ -565,7 +565,14 @@ func TestRun_tells_NULL_and_blobs_apart(t *testing.T) {
 	s.ask(".mode table")
 	s.send("SELECT NULL AS a, x'41' AS c;\r")
 	s.expect(" NULL | X'41' \n")
+	s.expect(prompt)
+	file := filepath.Join(t.TempDir(), "out")
+	s.ask(".once " + file)
+	s.ask("SELECT NULL AS a, x'41' AS c;")
 	s.quit()
+	if got, err := os.ReadFile(file); string(got) != " a    | c \n------+---\n NULL | A \n" || err != nil {
+		t.Errorf("the file holds %q, %v", got, err)
+	}
 	if raw := s.raw(); !strings.Contains(raw, "\x1b[2mNULL\x1b[0m | X'41'") {
 		t.Errorf("NULL is not dim: %q", raw)
 	}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"syscall"
@@ -67,11 +68,8 @@ func (p Policy) namespaces(attr *syscall.SysProcAttr) {
 // outside that number means the user it runs as.
 func (p Policy) user(attr *syscall.SysProcAttr) {
 	uid, gid, root := os.Geteuid(), os.Getegid(), os.Geteuid() == 0
-	if root && p.UID != 0 {
-		uid = p.UID
-	}
-	if root && p.GID != 0 {
-		gid = p.GID
+	if root && p.wants(Privileges) {
+		uid, gid = cmp.Or(p.UID, uid), cmp.Or(p.GID, gid)
 	}
 	if attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
@@ -86,7 +84,7 @@ func (p Policy) user(attr *syscall.SysProcAttr) {
 		return
 	}
 	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	if p.wants(Mounts) || p.wants(Hostname) || p.wants(Privileges) {
+	if p.wants(Mounts) || p.wants(Hostname) {
 		attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP}
 	}
 }

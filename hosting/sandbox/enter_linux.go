@@ -23,8 +23,8 @@ func Enter(p Policy) (Report, error) {
 	if err := p.check(); err != nil {
 		return report, err
 	}
-	// Mounts come before Landlock, which forbids them, and before Privileges,
-	// which gives up the right to make them. Seccomp comes last: its list knows
+	// Mounts come before Privileges, which gives up the right to make them, and
+	// before Landlock, which forbids them. Seccomp comes last: its list knows
 	// nothing of what the other layers need.
 	for _, layer := range Layers() {
 		if !p.wants(layer) {

@@ -23,6 +23,9 @@ func enterLandlock(p Policy) (remark string, err error) {
 	case version < 2:
 		return "", reason("The Landlock of Linux before 5.19 can't let a worker rename files from one directory to another")
 	}
+	if err := threadsReachable(); err != nil {
+		return "", err
+	}
 	err = landlock.V11.BestEffort().Restrict(
 		landlock.PathAccess(landlockWrite, p.Dirs...),
 		landlock.PathAccess(landlockRead, p.ReadOnly...),

@@ -31,10 +31,10 @@ const (
 	Hostname Layer = "hostname-namespace"
 	// Mounts: a file system of the worker's own, that holds its directories only.
 	Mounts Layer = "mount-namespace"
-	// Landlock: the kernel's rules for files, TCP ports, signals and sockets.
-	Landlock Layer = "landlock"
 	// Privileges: no capability, and no way to get one.
 	Privileges Layer = "privileges"
+	// Landlock: the kernel's rules for files, TCP ports, signals and sockets.
+	Landlock Layer = "landlock"
 	// Limits: bounds on memory, size of files, open files and threads.
 	Limits Layer = "limits"
 	// Seccomp: a list of the system calls that a worker needs; no others.
@@ -44,7 +44,7 @@ const (
 // Layers returns all layers, in the order in which a worker enters them.
 func Layers() []Layer {
 	return []Layer{
-		Environment, Descriptors, Users, Network, Processes, IPC, Hostname, Mounts, Landlock, Privileges, Limits, Seccomp,
+		Environment, Descriptors, Users, Network, Processes, IPC, Hostname, Mounts, Privileges, Landlock, Limits, Seccomp,
 	}
 }
 
@@ -68,10 +68,10 @@ func (l Layer) Without() string {
 		return "A worker that is taken over can read the name of this machine"
 	case Mounts:
 		return "Nothing but Landlock keeps a worker that is taken over from the other files of its user, other tenants' databases among them"
-	case Landlock:
-		return "Nothing but the mount namespace keeps a worker that is taken over from the other files of its user, other tenants' databases among them"
 	case Privileges:
 		return "A worker that is taken over keeps the rights of the user it runs as, and may gain others from set-uid programs"
+	case Landlock:
+		return "Nothing but the mount namespace keeps a worker that is taken over from the other files of its user, other tenants' databases among them"
 	case Limits:
 		return "A worker that is taken over can use up this machine's memory, disk and process table"
 	case Seccomp:

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,7 +40,7 @@ func enterMounts(p Policy) error {
 	if err != nil {
 		return err
 	}
-	root, err := newRoot()
+	root, err := newFileSystem("tmpfs", "mode", "0755")
 	if err != nil {
 		return err
 	}
@@ -73,14 +74,14 @@ func cloneTrees(p Policy) (trees []tree, err error) {
 	return trees, err
 }
 
-// newRoot makes an empty file system in memory.
-func newRoot() (int, error) {
-	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+// newFileSystem makes a file system that is attached nowhere yet.
+func newFileSystem(kind, option, value string) (int, error) {
+	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(fs)
-	if err := unix.FsconfigSetString(fs, "mode", "0755"); err != nil {
+	if err := unix.FsconfigSetString(fs, option, value); err != nil {
 		return -1, err
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
@@ -100,13 +101,13 @@ func moveInto(root int, trees []tree) error {
 		return err
 	}
 	for _, t := range trees {
-		place := filepath.Join(".", t.path)
-		if err := os.MkdirAll(place, 0o755); err != nil {
+		if err := attach(t.fd, t.path); err != nil {
 			return err
 		}
-		if err := unix.MoveMount(t.fd, "", unix.AT_FDCWD, place, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-			return err
-		}
+	}
+	if threadsNeedProc {
+		// Where this is refused, the layers that need it say so.
+		_ = attachThreads()
 	}
 	if err := unix.MountSetattr(root, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
 		return err
@@ -118,4 +119,35 @@ func moveInto(root int, trees []tree) error {
 		return err
 	}
 	return unix.Chdir("/")
+}
+
+// attach lays a detached mount over a path below the working directory.
+func attach(fd int, path string) error {
+	place := filepath.Join(".", path)
+	if err := os.MkdirAll(place, 0o755); err != nil {
+		return err
+	}
+	return unix.MoveMount(fd, "", unix.AT_FDCWD, place, unix.MOVE_MOUNT_F_EMPTY_PATH)
+}
+
+// attachThreads lays the list of this process's threads, and nothing else of
+// /proc, over its usual place below the working directory. The list is cut out
+// of a new /proc, because only that one knows the threads by the numbers they
+// have in this process's namespace.
+func attachThreads() error {
+	proc, err := newFileSystem("proc", "subset", "pid")
+	if err != nil {
+		return err
+	}
+	defer unix.Close(proc)
+	if err := attach(proc, "/whole"); err != nil {
+		return err
+	}
+	list := fmt.Sprintf("%d/task", os.Getpid())
+	threads, err := unix.OpenTree(unix.AT_FDCWD, "whole/"+list, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err == nil {
+		defer unix.Close(threads)
+		err = attach(threads, "/proc/"+list)
+	}
+	return errors.Join(err, unix.Unmount("whole", unix.MNT_DETACH), os.Remove("whole"))
 }

@@ -37,8 +37,9 @@ type Policy struct {
 	// means 4: the standard ones, and the one socket to its parent.
 	Descriptors int `json:",omitzero"`
 
-	// UID and GID are whom the worker becomes if the parent is root; zero means
-	// that it stays the parent's user. The user must be able to reach Dirs.
+	// UID and GID are whom the worker becomes, in the layer Privileges, if the
+	// parent is root; zero means that it stays the parent's user. The user must be
+	// able to reach Dirs.
 	UID int `json:",omitzero"`
 	GID int `json:",omitzero"`
 
@@ -64,12 +65,6 @@ const (
 
 // wants reports whether a layer is wanted.
 func (p Policy) wants(layer Layer) bool { return p.Layers == nil || slices.Contains(p.Layers, layer) }
-
-// only returns the policy with no layers but those given.
-func (p Policy) only(layers ...Layer) Policy {
-	p.Layers = append([]Layer{}, layers...)
-	return p
-}
 
 // kept returns how many descriptors stay open.
 func (p Policy) kept() int {

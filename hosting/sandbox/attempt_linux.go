@@ -50,10 +50,12 @@ func attempts() []attempt {
 		{Hostname, "read this machine's name", false, readHostname},
 		{Mounts, "read a file outside its directories", false, func(t target, _ Policy) error { return read(t.Secret) }},
 		{Mounts, "write a file outside its directories", false, writeOutside},
+		{Mounts, "follow a link out of its directories", false, followLink},
 		{Privileges, "gain rights from a set-uid program", false, gainRights},
 		{Privileges, "give a file to another user, as root can", false, giveAway},
 		{Landlock, "read a file outside its directories", false, func(t target, _ Policy) error { return read(t.Secret) }},
 		{Landlock, "write a file outside its directories", false, writeOutside},
+		{Landlock, "follow a link out of its directories", false, followLink},
 		{Landlock, "make a symbolic link", false, makeLink},
 		{Landlock, "connect to this machine by TCP", true, connectTCP},
 		{Landlock, "serve TCP", true, listenTCP},
@@ -120,7 +122,7 @@ func rawCalls() []rawCall {
 		{"mount file systems", unix.SYS_FSOPEN, unix.ENODEV, [6]uintptr{}, []byte("nonexistent\x00")},
 		{"load programs into the kernel", unix.SYS_BPF, 0, [6]uintptr{0, 0, 72}, bpfArray()},
 		{"watch what the kernel does", unix.SYS_PERF_EVENT_OPEN, 0, [6]uintptr{0, 0, all, all}, perfClock()},
-		{"open files by handle", unix.SYS_OPEN_BY_HANDLE_AT, unix.EBADF, [6]uintptr{all}, nil},
+		{"open files by handle", unix.SYS_OPEN_BY_HANDLE_AT, unix.EFAULT, [6]uintptr{all}, nil},
 		{"change extended attributes", unix.SYS_FREMOVEXATTR, unix.EBADF, [6]uintptr{all}, []byte("user.x\x00")},
 		{"control devices", unix.SYS_IOCTL, unix.EBADF, [6]uintptr{all}, nil},
 		{"own a file's signals", unix.SYS_FCNTL, unix.EBADF, [6]uintptr{all, unix.F_SETOWN, self}, nil},
@@ -204,6 +206,8 @@ func writeOutside(t target, _ Policy) error {
 	return os.WriteFile(filepath.Join(t.Drop, fmt.Sprint(os.Getpid())), nil, 0o600)
 }
 
+func followLink(_ target, p Policy) error { return read(filepath.Join(p.Dirs[0], linkOut)) }
+
 func makeLink(_ target, p Policy) error {
 	place := filepath.Join(p.Dirs[0], "link")
 	defer os.Remove(place)
@@ -282,6 +286,9 @@ func giveAway(_ target, p Policy) error {
 }
 
 func useMemory(_ target, p Policy) error {
+	if raceDetector {
+		return errNothing
+	}
 	memory, err := unix.Mmap(-1, 0, int(p.DataBytes), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return err

@@ -23,7 +23,11 @@ func enterLimits(p Policy) (remark string, err error) {
 			}{resource, uint64(bound)})
 		}
 	}
-	add(unix.RLIMIT_DATA, p.DataBytes)
+	if raceDetector {
+		remark = "A build with the race detector has no bound on memory, because it reserves more than any."
+	} else {
+		add(unix.RLIMIT_DATA, p.DataBytes)
+	}
 	add(unix.RLIMIT_FSIZE, p.FileBytes)
 	add(unix.RLIMIT_NOFILE, int64(p.OpenFiles))
 	switch {

@@ -123,7 +123,7 @@ func Probe(ctx context.Context, exe string, p Policy) (Report, error) {
 	defer r.close()
 	outside, err := r.ask(ctx, Policy{Layers: []Layer{}}, Layers())
 	if err != nil {
-		return nil, err
+		return nil, fault.Wrap(fault.Unavailable, err, "The sandbox could not be tried out on this machine")
 	}
 	report := newReport(p, "")
 	groups := r.policy.groups()
@@ -226,7 +226,7 @@ func (r *shootingRange) together(ctx context.Context, outside answer, report Rep
 		p.Layers = active
 		inside, err := r.ask(ctx, p, active)
 		if err != nil {
-			return err
+			return fault.Wrap(fault.Unavailable, err, "A worker behind all layers of the sandbox does not start on this machine")
 		}
 		trial := slices.Clone(report)
 		for _, layer := range active {

@@ -22,6 +22,9 @@ const (
 	probeOpenFiles = 64
 )
 
+// linkOut is the name of a link from the worker's own directory to the secret.
+const linkOut = "out"
+
 // A shootingRange is a place for probes: the targets, a directory that is theirs,
 // and a process that stands by to be signalled.
 type shootingRange struct {
@@ -81,6 +84,9 @@ func (r *shootingRange) makeFiles() (err error) {
 		}
 	}
 	if err := os.WriteFile(r.target.Secret, []byte("secret"), 0o644); err != nil {
+		return err
+	}
+	if err := os.Symlink(r.target.Secret, filepath.Join(own, linkOut)); err != nil {
 		return err
 	}
 	if os.Geteuid() == 0 {

@@ -1,0 +1,173 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"ayb/fault"
+)
+
+// reserved are attempts that an ordinary user, or a machine with strict settings,
+// is refused without any sandbox. All others must succeed outside, or a mistake in
+// an attempt would pass for a wall.
+func reserved(a attempt) bool {
+	switch a.name {
+	case "read files of other users, as root can", "give a file to another user, as root can", "mount file systems",
+		"load programs into the kernel":
+		return os.Geteuid() != 0
+	case "use io_uring", "watch what the kernel does", "handle page faults", "use the kernel's keys", "make an MPTCP socket":
+		return true // switched off on some machines
+	case "use more memory than its bound":
+		return raceDetector
+	}
+	return false
+}
+
+func TestProbe_each_wall_is_seen_open_and_shut(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newRange(t.Context(), exe, Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	outside, err := r.ask(t.Context(), Policy{Layers: []Layer{}}, Layers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, layer := range Layers() {
+		t.Run(string(layer), func(t *testing.T) {
+			inside, err := r.ask(t.Context(), Policy{Layers: []Layer{layer}}, []Layer{layer})
+			if err != nil {
+				untested(t, why(err))
+				return
+			}
+			if f := inside.Report.Of(layer); f.State != Active || inside.Fault != "" {
+				untested(t, f.Reason+inside.Fault)
+				return
+			}
+			for _, a := range attempts() {
+				failed, tried := inside.Failures[a.key()]
+				switch {
+				case a.layer != layer:
+				case !tried:
+					t.Errorf("nobody tried to %s", a.name)
+				case outside.Failures[a.key()] != "" && reserved(a):
+					t.Logf("impossible here: %s: %s", a.name, outside.Failures[a.key()])
+				case outside.Failures[a.key()] != "":
+					t.Errorf("outside, a worker can't %s: %s", a.name, outside.Failures[a.key()])
+				case failed == "":
+					t.Errorf("inside, a worker can %s", a.name)
+				}
+			}
+		})
+	}
+}
+
+func TestProbe_all_layers_stand_together(t *testing.T) {
+	policies := map[string]Policy{"of the same user": {}}
+	if os.Geteuid() == 0 {
+		policies["of another user"] = Policy{UID: nobody, GID: nobody}
+		policies["of another user, without a user namespace"] = Policy{
+			UID: nobody, GID: nobody, Layers: slices.DeleteFunc(Layers(), func(l Layer) bool { return l == Users }),
+		}
+		policies["as root, without a user namespace"] = Policy{
+			Layers: slices.DeleteFunc(Layers(), func(l Layer) bool { return l == Users }),
+		}
+	}
+	exe := copyProgram(t, 0o755)
+	for name, p := range policies {
+		t.Run(name, func(t *testing.T) {
+			report, err := Probe(t.Context(), exe, p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range report.Missing() {
+				untested(t, string(f.Layer)+": "+f.Reason)
+			}
+		})
+	}
+}
+
+func TestProbe_a_layer_that_nobody_wants_is_off(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := Probe(t.Context(), exe, Policy{Layers: []Layer{Environment, Limits}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range report {
+		want := Off
+		if f.Layer == Environment || f.Layer == Limits {
+			want = Active
+		}
+		if f.State != want {
+			t.Errorf("%v, want %v", f, want)
+		}
+	}
+}
+
+func TestProbe_believes_what_it_saw(t *testing.T) {
+	outside, inside := answer{Failures: map[string]string{}}, answer{Report: newReport(Policy{}, ""), Failures: map[string]string{}}
+	for _, layer := range Layers() {
+		inside.Report.set(layer, Active, "")
+	}
+	for _, a := range attempts() {
+		outside.Failures[a.key()], inside.Failures[a.key()] = "", "no"
+	}
+	leak := attempt{layer: Seccomp, name: "make a UDP socket"}
+	blind := attempt{layer: Descriptors, name: "read a file that the server left open"}
+	weak := attempt{layer: Landlock, name: "serve TCP"}
+	inside.Failures[leak.key()], outside.Failures[blind.key()], inside.Failures[weak.key()] = "", "no", ""
+	report := newReport(Policy{}, "")
+	for _, layer := range Layers() {
+		report.judge(layer, outside, inside, nil)
+	}
+	missing := report.Missing()
+	if len(missing) != 2 || missing[0].Layer != Descriptors || missing[1].Layer != Seccomp {
+		t.Fatalf("missing are\n%v", Report(missing))
+	}
+	if !strings.Contains(missing[1].Reason, leak.name) || !strings.Contains(missing[0].Reason, "nothing shows") {
+		t.Errorf("the reasons are\n%v", Report(missing))
+	}
+	if err := report.Err(); !errors.Is(err, fault.Unavailable) || !strings.Contains(fault.Message(err), "descriptors, seccomp") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestProbe_a_program_that_is_none_is_an_error(t *testing.T) {
+	for _, exe := range []string{"/nonexistent", "/bin/true", "/bin/cat"} {
+		if report, err := Probe(t.Context(), exe, Policy{}); fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("%s: %v\n%v", exe, err, report)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	exe, _ := os.Executable()
+	if _, err := Probe(ctx, exe, Policy{}); err == nil {
+		t.Error("it went on without a context")
+	}
+}
+
+func TestProbe_leaves_nothing_behind(t *testing.T) {
+	dir := sharedDir(t)
+	t.Setenv("TMPDIR", dir)
+	exe, _ := os.Executable()
+	if _, err := Probe(t.Context(), exe, Policy{}); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("it left %v", left)
+	}
+	if shared, _ := os.ReadFile("/proc/sysvipc/shm"); strings.Contains(string(shared), " 1600 ") {
+		t.Errorf("it left shared memory: %s", shared)
+	}
+}

@@ -72,7 +72,8 @@ func (db *database) open(how access) (_ *conn, err error) {
 	}()
 	defer c.recovered(&err)
 	c.reads = how == toRead || how == toCopy
-	c.intr.Context, c.intr.closing = context.Background(), &db.r.closing
+	c.intr.Context, c.intr.closing, c.intr.due = context.Background(), &db.r.closing, db.r.hooks.Due
+	c.guard.killable = db.r.killable
 	c.empty = !db.exists()
 	ctx := sqlite3.WithMaxMemory(context.Background(), db.r.limits.ConnectionMemory)
 	if c.c, err = sqlite3.OpenContext(ctx, c.uri(how)); err != nil {

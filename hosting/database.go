@@ -104,7 +104,11 @@ func (db *database) materialize() error {
 		return err
 	}
 	defer os.RemoveAll(fresh)
-	if err := durable.WriteFile(filepath.Join(fresh, fileName), db.r.template); err != nil {
+	template, err := db.r.makeTemplate(fresh)
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(filepath.Join(fresh, fileName), template); err != nil {
 		return err
 	}
 	if err := durable.SyncDir(fresh); err != nil {
@@ -127,14 +131,16 @@ func (db *database) close() {
 	db.owner.open.Delete(db)
 }
 
-// makeTemplate returns the bytes of a database without tables, in WAL mode.
-func makeTemplate(dir string) ([]byte, error) {
-	tmp, err := os.MkdirTemp(dir, ".template-")
-	if err != nil {
-		return nil, err
+// makeTemplate returns the bytes of a database without tables, in WAL mode. The
+// first time it makes them, in a file below dir.
+func (r *InProcess) makeTemplate(dir string) ([]byte, error) {
+	r.making.Lock()
+	defer r.making.Unlock()
+	if r.template != nil {
+		return r.template, nil
 	}
-	defer os.RemoveAll(tmp)
-	path := filepath.Join(tmp, fileName)
+	path := filepath.Join(dir, "template")
+	defer os.Remove(path)
 	c, err := sqlite3.Open(path)
 	if err != nil {
 		return nil, err
@@ -143,7 +149,8 @@ func makeTemplate(dir string) ([]byte, error) {
 	if err := errors.Join(err, c.Close()); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(path)
+	r.template, err = os.ReadFile(path)
+	return r.template, err
 }
 
 // generation returns the Generation of what is committed now.

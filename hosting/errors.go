@@ -139,6 +139,10 @@ func (c *conn) recovered(err *error) {
 		*err = fault.New(fault.TooLarge, "The query needed more memory than limits.connection_memory (%d MiB) allows", c.db.r.limits.ConnectionMemory>>20)
 		return
 	}
+	if cause, ok := v.(error); ok && isOutOfMemory(cause) { // the system gives no more to this process
+		*err = fault.Wrap(fault.Busy, cause, "The server has no memory for the query at present; try again in a moment")
+		return
+	}
 	cause := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 	if panickedInSQLite() { // as a rule its stack was too small
 		*err = fault.Wrap(fault.TooLarge, cause, "SQLite can't run the query; it may be nested too deeply")

@@ -14,3 +14,6 @@ const noFollow = syscall.O_NOFOLLOW
 func isDiskFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
+
+// isOutOfMemory reports whether the operating system refused memory.
+func isOutOfMemory(err error) bool { return errors.Is(err, syscall.ENOMEM) }

@@ -24,6 +24,18 @@ type Config struct {
 	Now    func() time.Time // for making ids; nil: time.Now
 	Random io.Reader        // for making ids; nil: crypto/rand.Reader
 	Logger *slog.Logger     // nil: silence
+
+	// Temp is the name of the directory for temporary files within each
+	// owner's. Empty: tmp. Runners of several processes may share Dir if each
+	// has another Temp, no two of them write to the same database, and they are
+	// all told of a Release.
+	Temp string
+
+	// Killable says that whoever runs this process ends it if a text does not
+	// end in time. Functions that no interrupt stops are then available.
+	Killable bool
+
+	Hooks Hooks
 }
 
 // InProcess is the Runner whose walls stand inside this process: the memory of
@@ -43,9 +55,14 @@ type InProcess struct {
 	random io.Reader
 	logger *slog.Logger
 
-	disk     vfs.VFS  // below the jails; tests make it fail
-	template []byte   // a database without tables, in WAL mode
-	owners   sync.Map // catalog.ID to *owner
+	tmp      string // Config.Temp
+	killable bool
+	hooks    Hooks
+
+	disk     vfs.VFS    // below the jails; tests make it fail
+	making   sync.Mutex // of the template
+	template []byte     // a database without tables, in WAL mode; nil: not made yet
+	owners   sync.Map   // catalog.ID to *owner
 	closing  atomic.Bool
 	stats    counters
 
@@ -71,8 +88,12 @@ func NewInProcess(config Config) (*InProcess, error) {
 		return nil, fault.New(fault.Invalid, "A runner needs a directory")
 	}
 	r := &InProcess{
-		dir: config.Dir, limits: config.Limits.withDefaults(), now: config.Now, random: config.Random, logger: config.Logger,
+		dir: config.Dir, limits: config.Limits.WithDefaults(), now: config.Now, random: config.Random, logger: config.Logger,
+		tmp: config.Temp, killable: config.Killable, hooks: config.Hooks,
 		disk: vfs.Find(""), open: map[DB]*database{}, lru: list.New(),
+	}
+	if r.tmp == "" {
+		r.tmp = tmpName
 	}
 	if r.now == nil {
 		r.now = time.Now
@@ -85,10 +106,6 @@ func NewInProcess(config Config) (*InProcess, error) {
 	}
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The directory for databases can't be made")
-	}
-	var err error
-	if r.template, err = makeTemplate(r.dir); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "The directory for databases can't be written")
 	}
 	return r, nil
 }
@@ -202,7 +219,7 @@ func (r *InProcess) Run(ctx context.Context, job Job, sink Sink) (catalog.Summar
 }
 
 func (r *InProcess) run(ctx context.Context, job *Job, sink Sink) (catalog.Summary, error) {
-	if err := r.checkText(job.Statement); err != nil {
+	if err := r.limits.CheckText(job.Statement); err != nil {
 		return catalog.Summary{}, err
 	}
 	db, err := r.enter(ctx, job.DB)
@@ -229,18 +246,6 @@ func (r *InProcess) run(ctx context.Context, job *Job, sink Sink) (catalog.Summa
 	}
 	r.stats.writes.Add(1)
 	return db.write(ctx, *job, text, lead, sink)
-}
-
-// checkText refuses what is too large, or no text at all, before a connection
-// is taken.
-func (r *InProcess) checkText(st catalog.Statement) error {
-	if len(st.SQL) > r.limits.SQLBytes {
-		return fault.New(fault.TooLarge, "The SQL is %d bytes long, and limits.sql_bytes allows %d", len(st.SQL), r.limits.SQLBytes)
-	}
-	if len(st.Args) > r.limits.Parameters {
-		return fault.New(fault.TooLarge, "The query has %d parameters, and limits.parameters allows %d", len(st.Args), r.limits.Parameters)
-	}
-	return validText(st.SQL)
 }
 
 // Create implements Runner.

@@ -17,7 +17,8 @@ import (
 type interrupt struct {
 	context.Context // of the request; never nil
 
-	closing *atomic.Bool // of the Runner
+	closing *atomic.Bool                     // of the Runner
+	due     func(context.Context, time.Time) // hook; nil: nobody wants to know
 	killed  atomic.Pointer[killing]
 	request atomic.Uint64 // counts what the connection was armed for
 
@@ -51,14 +52,19 @@ func (i *interrupt) arm(ctx context.Context, name string, budget, stream time.Du
 	i.skip, i.stride = 0, 1
 	i.request.Add(1)
 	i.start = time.Now()
+	i.tell()
 }
 
 // allow replaces the bound on execution until the request is over.
-func (i *interrupt) allow(name string, budget time.Duration) { i.name, i.budget = name, budget }
+func (i *interrupt) allow(name string, budget time.Duration) {
+	i.name, i.budget = name, budget
+	i.tell()
+}
 
 // disarm makes the interrupt let everything pass: what follows is the host's
 // own doing. A kill still holds.
 func (i *interrupt) disarm() {
+	i.pause()
 	i.Context, i.budget, i.stream, i.reason = context.Background(), 0, 0, nil
 }
 
@@ -116,12 +122,16 @@ func (i *interrupt) settle(now time.Time) {
 	}
 	if gap := now.Sub(i.handed); gap > sinkGrace {
 		i.blocked += gap - sinkGrace
+		i.tell()
 	}
 	i.handed, i.skip = time.Time{}, 0
 }
 
 // exclude takes time that was spent waiting out of the query's.
-func (i *interrupt) exclude(waited time.Duration) { i.blocked += waited }
+func (i *interrupt) exclude(waited time.Duration) {
+	i.blocked += waited
+	i.tell()
+}
 
 // elapsed returns the time of execution so far.
 func (i *interrupt) elapsed() time.Duration {

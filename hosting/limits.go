@@ -1,9 +1,26 @@
 package hosting
 
-import "time"
+import (
+	"time"
 
-// withDefaults returns the limits with every zero field set to its default.
-func (l Limits) withDefaults() Limits {
+	"ayb/catalog"
+	"ayb/fault"
+)
+
+// CheckText refuses what is too large, or no text at all. The limits must have
+// their defaults. Errors: TooLarge, Invalid.
+func (l Limits) CheckText(st catalog.Statement) error {
+	if len(st.SQL) > l.SQLBytes {
+		return fault.New(fault.TooLarge, "The SQL is %d bytes long, and limits.sql_bytes allows %d", len(st.SQL), l.SQLBytes)
+	}
+	if len(st.Args) > l.Parameters {
+		return fault.New(fault.TooLarge, "The query has %d parameters, and limits.parameters allows %d", len(st.Args), l.Parameters)
+	}
+	return validText(st.SQL)
+}
+
+// WithDefaults returns the limits with every zero field set to its default.
+func (l Limits) WithDefaults() Limits {
 	for _, d := range []struct {
 		field    *time.Duration
 		fallback time.Duration

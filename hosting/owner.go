@@ -41,7 +41,7 @@ func (r *InProcess) owner(id catalog.ID) *owner {
 // tempDir makes the directory for temporary files. What a process that was
 // killed has left in it goes the first time.
 func (o *owner) tempDir() (string, error) {
-	dir := filepath.Join(o.path, tmpName)
+	dir := filepath.Join(o.path, o.r.tmp)
 	o.making.Lock()
 	defer o.making.Unlock()
 	if o.made {

@@ -23,6 +23,12 @@ func route(text string) (rest string, lead, writes bool) {
 	return text, false, writes
 }
 
+// Writes guesses whether a text writes, from how it begins.
+func Writes(text string) bool {
+	_, _, writes := route(text)
+	return writes
+}
+
 // cutForeignKeysOff takes a leading PRAGMA foreign_keys=OFF from a text of
 // several statements that begins with a PRAGMA, as .dump writes it; the host sees
 // to it, because it has to happen before the transaction of the text begins.

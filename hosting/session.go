@@ -151,6 +151,9 @@ func (s *session) finish() {
 	s.db.r.stats.sessions.Add(-1)
 	s.db.dismiss(s)
 	s.db.r.leave(s.db)
+	if f := s.db.r.hooks.SessionEnded; f != nil {
+		f(s, s.over)
+	}
 }
 
 // Close implements Session.
@@ -175,7 +178,7 @@ func (s *session) reading() bool {
 
 // Run implements Session.
 func (s *session) Run(ctx context.Context, st catalog.Statement, sink Sink) (catalog.Summary, error) {
-	if err := s.db.r.checkText(st); err != nil {
+	if err := s.db.r.limits.CheckText(st); err != nil {
 		return catalog.Summary{}, err
 	}
 	if err := s.enter(); err != nil {
@@ -325,8 +328,15 @@ func (s *session) apply(st *statement, sink Sink, sum *catalog.Summary) error {
 	c := s.conn
 	if st.readOnly || st.pragma || st.savepoint || st.transaction != "" || !c.c.GetAutocommit() {
 		c.committing = st.transaction == "COMMIT"
+		commits := c.committing || st.savepoint || st.changes
+		if commits {
+			c.announce(false)
+		}
 		err := c.stream(st, sink, sum)
 		c.committing = false
+		if commits && err == nil {
+			c.announce(true)
+		}
 		return c.uncertain(err)
 	}
 	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
@@ -353,6 +363,7 @@ func (s *session) takeTurn(ctx context.Context) error {
 		return err
 	}
 	since := time.Now()
+	s.conn.intr.pause()
 	err = s.db.writer.await(ctx, t, granted)
 	s.conn.intr.exclude(time.Since(since))
 	if err != nil {

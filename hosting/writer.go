@@ -150,6 +150,9 @@ func (q *writerQueue) checkpoint() {
 	left := c.checkpoint()
 	if !c.broken && left > 0 && logged*pageSize > q.db.r.limits.WALBytes/2 {
 		q.db.endLongReaders()
+		if f := q.db.r.hooks.LogFull; f != nil {
+			f(q.db.id)
+		}
 		c.checkpoint()
 	}
 	if q.db.logged.Store(0); c.broken {
@@ -382,10 +385,12 @@ func (c *conn) applyNext(st *statement, args *binder, kept *rowBuffer, sum *cata
 
 // commit commits the transaction that is open.
 func (c *conn) commit() error {
+	c.announce(false)
 	c.committing = true
 	err := c.exec("COMMIT")
 	c.committing = false
 	if err == nil {
+		c.announce(true)
 		return nil
 	}
 	if errors.Is(err, sqlite3.IOERR) { // whatever it was, the log may be complete
@@ -420,6 +425,10 @@ func (c *conn) vacuum(st *statement) error {
 			c.c.Limit(sqlite3.LIMIT_ATTACHED, 0)
 		}
 	}()
+	c.announce(false)
 	_, err := c.step(st, nil, nil)
+	if err == nil {
+		c.announce(true)
+	}
 	return c.uncertain(err)
 }

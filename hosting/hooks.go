@@ -1,0 +1,70 @@
+package hosting
+
+import (
+	"context"
+	"time"
+)
+
+// Hooks tell the program around an [InProcess] what it is doing, so that a
+// program which serves others can be ended at any moment and those others told
+// the truth. Each may be nil. They are called by the goroutine that does the
+// work, which waits for them, and must not call the Runner.
+//
+// The context is the one that Run, or the Run of a session, was given: the same
+// value, not one derived from it.
+type Hooks struct {
+	// Due says when the text of ctx must have ended by: limits.query_time, or
+	// limits.maintenance_time, from the start of its execution, without the
+	// time that its sink took. It is called again when that moves, and with the
+	// zero time while the text does not execute: before its end and while it
+	// waits for its turn. Time in the sink counts until the sink returns.
+	Due func(ctx context.Context, due time.Time)
+
+	// Commit is called before the text of ctx commits, and with done after it
+	// has. Between the two calls nobody can know the outcome if the process is
+	// ended; before the first, nothing is written, and after the second,
+	// everything.
+	Commit func(ctx context.Context, done bool)
+
+	// SessionEnded says that a session has ended, by its user's Close or by one
+	// of its bounds, and what its Run answers from now on. It may be called
+	// before Begin returns the session.
+	SessionEnded func(s Session, reason error)
+
+	// LogFull says that the log of a database can't be emptied because somebody
+	// reads an older state. Who reads it through this Runner has been ended;
+	// those of another process are the hook's affair. See [InProcess.EndReaders].
+	LogFull func(db DB)
+}
+
+// EndReaders ends everybody who reads the database now, because they keep its
+// log from being emptied. It does not wait for their end.
+func (r *InProcess) EndReaders(id DB) {
+	r.mu.Lock()
+	db := r.open[id]
+	r.mu.Unlock()
+	if db != nil {
+		db.endLongReaders()
+	}
+}
+
+// announce tells that the text of the connection is about to commit, or has.
+func (c *conn) announce(done bool) {
+	if f := c.db.r.hooks.Commit; f != nil {
+		f(c.intr.Context, done)
+	}
+}
+
+// tell says when the text must have ended by.
+func (i *interrupt) tell() {
+	if i.due != nil && i.budget > 0 {
+		i.due(i.Context, i.start.Add(i.blocked+i.budget))
+	}
+}
+
+// pause says that the text does not execute for now.
+func (i *interrupt) pause() {
+	if i.due != nil && i.budget > 0 {
+		i.due(i.Context, time.Time{})
+	}
+}

@@ -21,6 +21,7 @@ var floors = [][]string{
 	{"ayb/fault", "ayb/internal/durable"},
 	{"ayb/catalog"},
 	{"ayb/auth", "ayb/hosting", "ayb/hosting/sandbox", "ayb/httpapi/wire", "ayb/internal/format", "ayb/internal/mail", "ayb/store"},
+	{"ayb/hosting/worker"},
 	{"ayb"},
 	{"ayb/client", "ayb/httpapi", "ayb/internal/shell"},
 	{"ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/store/storetest"},

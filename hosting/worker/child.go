@@ -1,0 +1,376 @@
+package worker
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"sync"
+	"time"
+
+	"ayb/catalog"
+	"ayb/fault"
+	"ayb/hosting"
+)
+
+// workerArgument is the only argument of a process that is a worker, whose socket
+// is descriptor 3.
+const workerArgument = "ayb-worker"
+
+// settings are what a worker is told first.
+type settings struct {
+	Dir    string
+	Owner  catalog.ID
+	Temp   string
+	Limits hosting.Limits
+}
+
+// A child is what runs in a worker.
+type child struct {
+	out    *frameWriter
+	inner  *hosting.InProcess
+	logger io.Writer
+
+	mu       sync.Mutex
+	tasks    map[uint32]*task
+	requests map[uint32][]byte // that are arriving
+	sessions map[uint64]hosting.Session
+	handles  map[hosting.Session]uint64
+	over     map[hosting.Session]error // sessions that ended before Begin returned
+	last     uint64
+	resumes  map[uint64]func()
+	logs     map[uint32]chan struct{} // writers that wait for kindLogFree
+	lastLog  uint32
+}
+
+// serve answers the Runner at the other end of the socket until that is closed.
+// The exit code is for the Runner's log.
+func serve(socket io.ReadWriter) (code int) {
+	in := newFrameReader(socket)
+	first, err := in.next()
+	if err != nil {
+		return 0 // the Runner has changed its mind
+	}
+	c := &child{
+		out: newFrameWriter(socket), tasks: map[uint32]*task{}, requests: map[uint32][]byte{},
+		sessions: map[uint64]hosting.Session{}, handles: map[hosting.Session]uint64{}, over: map[hosting.Session]error{},
+		resumes: map[uint64]func(){}, logs: map[uint32]chan struct{}{},
+	}
+	if err := c.begin(first); err != nil {
+		c.out.sendNow(kindReady, 0, []byte(clip(err.Error())))
+		return 1
+	}
+	c.out.send(kindReady, 0, nil)
+	return c.listen(in)
+}
+
+// begin makes the Runner within.
+func (c *child) begin(f frame) error {
+	var s settings
+	if f.kind != kindHello {
+		return errViolation
+	}
+	if err := json.Unmarshal(f.payload, &s); err != nil {
+		return err
+	}
+	var err error
+	c.inner, err = hosting.NewInProcess(hosting.Config{
+		Dir: s.Dir, Limits: s.Limits, Temp: s.Temp, Killable: true,
+		Hooks: hosting.Hooks{Due: c.due, Commit: c.commit, SessionEnded: c.sessionEnded, LogFull: c.logFull},
+	})
+	return err
+}
+
+// listen reads frames until the socket is closed, or the Runner says goodbye. A
+// frame that makes no sense ends the process: the Runner has lost its mind.
+func (c *child) listen(in *frameReader) (code int) {
+	for {
+		f, err := in.next()
+		if err != nil {
+			return 0
+		}
+		if f.kind == kindBye {
+			c.close()
+			return 0
+		}
+		if !c.take(f) {
+			return 2
+		}
+	}
+}
+
+// take acts on one frame and reports whether it made sense.
+func (c *child) take(f frame) bool {
+	switch f.kind {
+	case kindRequest, kindRequestEnd:
+		return c.gather(f)
+	case kindCancel:
+		if t := c.task(f.id); t != nil {
+			t.cancel()
+		}
+	case kindCredit:
+		n, ok := credited(f.payload)
+		if !ok {
+			return false
+		}
+		if t := c.task(f.id); t != nil {
+			t.grant(n)
+		}
+	case kindProbe:
+		c.out.send(kindStatus, f.id, c.status(time.Now()).append(nil))
+	case kindResume:
+		if len(f.payload) != 8 {
+			return false
+		}
+		c.resume(binary.LittleEndian.Uint64(f.payload))
+	case kindLogFree:
+		c.logFree(f.id)
+	default:
+		return false
+	}
+	return true
+}
+
+// gather puts a request together and starts it once it is whole.
+func (c *child) gather(f frame) bool {
+	if f.id == 0 || c.task(f.id) != nil {
+		return false
+	}
+	body := f.payload
+	if parts := c.requests[f.id]; parts != nil || f.kind == kindRequest {
+		body = append(parts, f.payload...)
+		c.requests[f.id] = body
+	}
+	if f.kind == kindRequest {
+		return true
+	}
+	delete(c.requests, f.id)
+	req, ok := decodeRequest(body)
+	if !ok {
+		return false
+	}
+	t := newTask(c, f.id)
+	c.mu.Lock()
+	c.tasks[f.id] = t
+	c.mu.Unlock()
+	go c.answer(t, req)
+	return true
+}
+
+func (c *child) task(id uint32) *task {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tasks[id]
+}
+
+// answer carries out a request.
+func (c *child) answer(t *task, req request) {
+	var rep reply
+	err := c.handle(t, &req, &rep)
+	c.mu.Lock()
+	delete(c.tasks, t.id)
+	c.mu.Unlock()
+	if errors.Is(err, errCancelled) {
+		err = context.Canceled
+	}
+	rep.failure = failureOf(err)
+	rep.stats = c.inner.Stats()
+	t.finish(rep.append(nil))
+}
+
+func (c *child) handle(t *task, req *request, rep *reply) (err error) {
+	job := &req.job
+	switch req.op {
+	case opRun:
+		rep.summary, err = c.inner.Run(t, *job, t.sink(req))
+	case opBegin:
+		rep.handle, err = c.beginSession(t, *job)
+	case opCreate:
+		err = c.inner.Create(t, job.DB)
+	case opCopy:
+		rep.generation, err = c.inner.Copy(t, job.DB, hosting.CopyMethod(req.how), t)
+	case opCheck:
+		err = c.inner.Check(t, job.DB, hosting.CheckDepth(req.how))
+	case opRelease:
+		var resume func()
+		if resume, err = c.inner.Release(t, job.DB); err == nil {
+			c.mu.Lock()
+			c.resumes[req.handle] = resume
+			c.mu.Unlock()
+		}
+	case opEndReaders:
+		c.inner.EndReaders(job.DB)
+	case opSessionRun:
+		if s := c.session(req.handle); s != nil {
+			rep.summary, err = s.Run(t, job.Statement, t.sink(req))
+			rep.inTransaction = s.InTransaction()
+			return err
+		}
+		return errNoSession
+	case opSessionClose:
+		if s := c.session(req.handle); s != nil {
+			return s.Close()
+		}
+	}
+	return err
+}
+
+var errNoSession = fault.New(fault.Conflict, "The session is closed; begin another")
+
+// sink returns the task as a sink, if one is wanted.
+func (t *task) sink(req *request) hosting.Sink {
+	if !req.wanted {
+		return nil
+	}
+	return t
+}
+
+func (c *child) session(handle uint64) hosting.Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sessions[handle]
+}
+
+func (c *child) beginSession(t *task, job hosting.Job) (handle uint64, err error) {
+	s, err := c.inner.Begin(t, job)
+	if err != nil {
+		return 0, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if reason, over := c.over[s]; over {
+		delete(c.over, s)
+		return 0, reason
+	}
+	c.last++
+	c.sessions[c.last], c.handles[s] = s, c.last
+	return c.last, nil
+}
+
+// sessionEnded is a hook.
+func (c *child) sessionEnded(s hosting.Session, reason error) {
+	c.mu.Lock()
+	handle, known := c.handles[s]
+	if known {
+		delete(c.handles, s)
+		delete(c.sessions, handle)
+	} else {
+		c.over[s] = reason
+	}
+	c.mu.Unlock()
+	if known {
+		b := binary.LittleEndian.AppendUint64(nil, handle)
+		c.out.send(kindSessionEnded, 0, failureOf(reason).append(b))
+	}
+}
+
+// resume ends a release.
+func (c *child) resume(handle uint64) {
+	c.mu.Lock()
+	resume := c.resumes[handle]
+	delete(c.resumes, handle)
+	c.mu.Unlock()
+	if resume != nil {
+		resume()
+	}
+}
+
+// due is a hook.
+func (c *child) due(ctx context.Context, due time.Time) {
+	t, ok := ctx.(*task)
+	switch {
+	case !ok:
+	case due.IsZero():
+		t.due.Store(0)
+	default:
+		t.due.Store(due.UnixNano())
+	}
+}
+
+// commit is a hook. The commit waits until the Runner will hear of it, even if
+// this process ends next.
+func (c *child) commit(ctx context.Context, done bool) {
+	t, ok := ctx.(*task)
+	if !ok {
+		return
+	}
+	if done {
+		c.out.add(kindCommitted, t.id, nil)
+	} else {
+		c.out.sendNow(kindCommitting, t.id, nil)
+	}
+}
+
+// logPatience is how long a writer waits for readers of another process to end.
+const logPatience = 250 * time.Millisecond
+
+// logFull is a hook. It asks the Runner to end the readers in the owner's other
+// worker.
+func (c *child) logFull(db hosting.DB) {
+	free := make(chan struct{})
+	c.mu.Lock()
+	c.lastLog++
+	id := c.lastLog
+	c.logs[id] = free
+	c.mu.Unlock()
+	c.out.send(kindLogFull, id, appendDB(nil, db))
+	patience := time.NewTimer(logPatience)
+	defer patience.Stop()
+	select {
+	case <-free:
+	case <-patience.C:
+		c.logFree(id)
+	}
+}
+
+func (c *child) logFree(id uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if free := c.logs[id]; free != nil {
+		delete(c.logs, id)
+		close(free)
+	}
+}
+
+// status says how the tasks stand with their bounds on time.
+func (c *child) status(now time.Time) (s status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for t := range maps.Values(c.tasks) {
+		left, executes := t.left(now)
+		switch {
+		case !executes:
+		case left < 0 && -left > s.overdue:
+			s.worst, s.overdue = t.id, -left
+		case left >= 0 && (s.next == 0 || left < s.next):
+			s.next = max(left, 1)
+		}
+	}
+	return s
+}
+
+// close ends what is running and closes everything, so that no log is left to
+// be recovered.
+func (c *child) close() {
+	c.mu.Lock()
+	for _, t := range c.tasks {
+		t.cancel()
+	}
+	c.mu.Unlock()
+	c.inner.Close()
+	rep := reply{stats: c.inner.Stats()}
+	c.out.sendNow(kindDone, 0, rep.append(nil))
+}
+
+// Main makes this process a worker, and does not return, if a [Runner] has
+// started it as one; otherwise it does nothing. A program that makes a Runner
+// calls it first in main, or in TestMain, before it opens anything.
+func Main() {
+	if len(os.Args) < 2 || os.Args[1] != workerArgument {
+		return
+	}
+	os.Exit(run())
+}

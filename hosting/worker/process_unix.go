@@ -1,0 +1,93 @@
+//go:build linux || darwin
+
+package worker
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// supported says whether workers can share a database with one another here.
+	supported = true
+
+	// socketDescriptor is the worker's end of the socket.
+	socketDescriptor = 3
+)
+
+// spawn starts the process, which waits to be told what it is for.
+func (w *worker) spawn() error {
+	near, far, err := socketPair()
+	if err != nil {
+		return err
+	}
+	defer far.Close()
+	said, says, err := os.Pipe()
+	if err != nil {
+		near.Close()
+		return err
+	}
+	defer says.Close()
+	w.cmd = &exec.Cmd{
+		Path: w.r.cfg.Executable, Args: []string{w.r.cfg.Executable, workerArgument},
+		Env: []string{}, ExtraFiles: []*os.File{far}, Stderr: says, Dir: "/",
+	}
+	if err := w.cmd.Start(); err != nil {
+		near.Close()
+		said.Close()
+		return err
+	}
+	w.socket = near
+	go w.hear(said)
+	return nil
+}
+
+// hear logs what a worker says, which is something only if it breaks.
+func (w *worker) hear(said *os.File) {
+	defer said.Close()
+	const most = 16 << 10
+	text, _ := io.ReadAll(io.LimitReader(bufio.NewReader(said), most))
+	io.Copy(io.Discard, said)
+	if len(text) > 0 {
+		w.r.logger.Error("a worker process said", "owner", w.seat.key.owner, "text", string(text))
+	}
+}
+
+// socketPair returns a pair of sockets that other processes do not inherit.
+func socketPair() (near, far *os.File, err error) {
+	syscall.ForkLock.RLock()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		unix.CloseOnExec(fds[0])
+		unix.CloseOnExec(fds[1])
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(fds[0]), "worker"), os.NewFile(uintptr(fds[1]), "runner"), nil
+}
+
+// goMemory is how much the Go heap of a worker may grow to before it is
+// collected at any cost. What SQLite uses is not part of it.
+const goMemory = 128 << 20
+
+// run is the worker's main function.
+func run() (code int) {
+	debug.SetMemoryLimit(goMemory)
+	if err := unix.SetNonblock(socketDescriptor, true); err != nil {
+		return 1
+	}
+	return serve(os.NewFile(socketDescriptor, "runner"))
+}

@@ -1,0 +1,231 @@
+package worker
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ayb/catalog"
+	"ayb/fault"
+	"ayb/hosting"
+)
+
+// Config says how a Runner works.
+type Config struct {
+	// Dir is the directory that holds the owners' directories; made if missing.
+	// Required.
+	Dir string
+
+	// Limits hold as in [hosting.Limits], with a ValueBytes of 16 MiB and a
+	// LikePatternBytes of 1,000 by default, since what takes too long can be
+	// ended. Bounds per database on readers and temporary files hold in each of
+	// an owner's two workers.
+	Limits hosting.Limits
+
+	// OwnerMemory bounds the memory of the connections of one worker: texts
+	// that would need more wait for their turn. 0: 512 MiB.
+	OwnerMemory int64
+
+	// Workers bounds the processes of all owners together. When they are all
+	// there, one that is idle makes room. 0: 256.
+	Workers int
+
+	// Idle is for how long a worker stays when nobody needs it. 0: one minute.
+	Idle time.Duration
+
+	// Executable is the program that is started as a worker, which must call
+	// [Main]. Empty: this one.
+	Executable string
+
+	// Logger takes what workers that failed have said. Nil: silence.
+	Logger *slog.Logger
+}
+
+// Runner is a [hosting.Runner] that runs SQL in worker processes. It is safe for
+// concurrent use.
+type Runner struct {
+	cfg    Config
+	limits hosting.Limits
+	logger *slog.Logger
+
+	closing   chan struct{} // closed when the Runner is
+	arrivals  atomic.Uint64
+	offenders offenders
+	memory    atomic.Int64 // of the connections of all workers, as told
+	failures  atomic.Uint64
+	evictions atomic.Uint64
+	watching  watching
+
+	mu        sync.Mutex
+	closed    bool
+	seats     map[seatKey]*seat
+	databases map[hosting.DB]*database
+	workers   map[*worker]struct{}
+	admitted  int           // workers, and those about to be started
+	relieved  chan struct{} // closed when there may be room for a worker
+	past      hosting.Stats // counters of workers that have ended
+}
+
+var _ hosting.Runner = (*Runner)(nil)
+
+// New returns a Runner that keeps databases below config.Dir. Only one Runner at a
+// time may use a directory; keeping others out is its caller's part. The program
+// must call [Main]. Errors: Invalid (no Dir), Unsupported (not on this system),
+// Unavailable.
+func New(config Config) (*Runner, error) {
+	if config.Dir == "" {
+		return nil, fault.New(fault.Invalid, "A runner needs a directory")
+	}
+	if !supported {
+		return nil, fault.New(fault.Unsupported, "Worker processes are not available on this system; run SQL in the server's own process")
+	}
+	config.Limits.ValueBytes = orDefault(config.Limits.ValueBytes, 16<<20)
+	config.Limits.LikePatternBytes = orDefault(config.Limits.LikePatternBytes, 1000)
+	config.OwnerMemory = orDefault(config.OwnerMemory, 512<<20)
+	config.Workers = orDefault(config.Workers, 256)
+	config.Idle = orDefault(config.Idle, time.Minute)
+	if config.Executable == "" {
+		var err error
+		if config.Executable, err = thisProgram(); err != nil {
+			return nil, fault.Wrap(fault.Unavailable, err, "The server's own program can't be found")
+		}
+	}
+	config.Logger = orDefault(config.Logger, slog.New(slog.DiscardHandler))
+	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The directory for databases can't be made")
+	}
+	return &Runner{
+		cfg: config, limits: config.Limits.WithDefaults(), logger: config.Logger, closing: make(chan struct{}),
+		seats: map[seatKey]*seat{}, databases: map[hosting.DB]*database{}, workers: map[*worker]struct{}{}, relieved: make(chan struct{}),
+	}, nil
+}
+
+func orDefault[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
+
+// Run implements hosting.Runner.
+func (r *Runner) Run(ctx context.Context, job hosting.Job, sink hosting.Sink) (catalog.Summary, error) {
+	if err := r.check(&job); err != nil {
+		return catalog.Summary{}, r.failed(err)
+	}
+	c := r.newCall(ctx, request{op: opRun, job: job, wanted: sink != nil})
+	c.sink = sink
+	if job.Class == hosting.Read || !hosting.Writes(job.Statement.SQL) {
+		c.stream = r.limits.StreamTime
+	}
+	if err := r.call(c); err != nil {
+		return catalog.Summary{}, err
+	}
+	return c.reply.summary, nil
+}
+
+// check refuses what need not be sent to a worker to be refused.
+func (r *Runner) check(job *hosting.Job) error {
+	if err := r.limits.CheckText(job.Statement); err != nil {
+		return err
+	}
+	if q := (request{job: *job}); q.size() > r.limits.ConnectionMemory+int64(r.limits.SQLBytes) {
+		return fault.New(fault.TooLarge, "The parameters of the query need more memory than limits.connection_memory (%d MiB) allows", r.limits.ConnectionMemory>>20)
+	}
+	return r.offenders.check(job.Caller, time.Now())
+}
+
+// failed counts a failure that no worker has counted.
+func (r *Runner) failed(err error) error {
+	r.failures.Add(1)
+	return err
+}
+
+func (r *Runner) newCall(ctx context.Context, q request) *call {
+	return &call{ctx: ctx, request: &q, limits: &r.limits}
+}
+
+// call makes a call while its database may be used.
+func (r *Runner) call(c *call) error {
+	if err := c.ctx.Err(); err != nil {
+		return r.failed(err)
+	}
+	db, err := r.enter(c.ctx, c.request.job.DB)
+	if err != nil {
+		return r.failed(err)
+	}
+	defer r.leave(db)
+	err = r.pass(c)
+	if err != nil && c.reply == nil {
+		r.failed(err)
+	}
+	return err
+}
+
+// Create implements hosting.Runner.
+func (r *Runner) Create(ctx context.Context, db hosting.DB) error {
+	return r.call(r.newCall(ctx, request{op: opCreate, job: hosting.Job{DB: db}}))
+}
+
+// Copy implements hosting.Runner.
+func (r *Runner) Copy(ctx context.Context, db hosting.DB, method hosting.CopyMethod, w io.Writer) (hosting.Generation, error) {
+	c := r.newCall(ctx, request{op: opCopy, how: uint8(method), job: hosting.Job{DB: db}})
+	c.writer = w
+	if err := r.call(c); err != nil {
+		return hosting.Generation{}, err
+	}
+	return c.reply.generation, nil
+}
+
+// Check implements hosting.Runner.
+func (r *Runner) Check(ctx context.Context, db hosting.DB, depth hosting.CheckDepth) error {
+	return r.call(r.newCall(ctx, request{op: opCheck, how: uint8(depth), job: hosting.Job{DB: db}}))
+}
+
+// await waits for an event. Errors: the context's, Unavailable once the Runner
+// is closed.
+func (r *Runner) await(ctx context.Context, event <-chan struct{}) error {
+	select {
+	case <-event:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.closing:
+		return errClosed
+	}
+}
+
+// Close implements hosting.Runner.
+func (r *Runner) Close() error {
+	r.mu.Lock()
+	again := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	if again {
+		return nil
+	}
+	close(r.closing)
+	for _, db := range r.allDatabases() {
+		db.endSessions(errClosed)
+	}
+	// Readers first: a log is emptied by the last to close its database, if that
+	// may write.
+	for _, reader := range []bool{true, false} {
+		var leaving []*worker
+		for _, w := range r.allWorkers() {
+			if w.seat.key.reader == reader {
+				w.seat.retire(true)
+				leaving = append(leaving, w)
+			}
+		}
+		for _, w := range leaving {
+			<-w.gone
+		}
+	}
+	r.watching.stop()
+	return nil
+}

@@ -167,16 +167,17 @@ func waitingIsFree(t *testing.T, s *suite) {
 	const bound = 200 * time.Millisecond
 	d := s.host(t, hosting.Limits{QueryTime: bound, Readers: 1}).database("CREATE TABLE t (a)")
 	for _, c := range []struct {
-		sql  string
-		hold func(*database) func()
+		class hosting.Class
+		sql   string
+		hold  func(*database) func()
 	}{
-		{"INSERT INTO t VALUES (1)", hold},
-		{"SELECT a FROM t", stick},
+		{hosting.Write, "INSERT INTO t VALUES (1)", hold},
+		{hosting.Read, "SELECT a FROM t", stick},
 	} {
 		free := c.hold(d)
 		var elapsed time.Duration
 		done := background(func() error {
-			res, err := d.run(t.Context(), hosting.Write, c.sql)
+			res, err := d.run(t.Context(), c.class, c.sql)
 			elapsed = res.Elapsed
 			return err
 		})

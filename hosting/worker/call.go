@@ -66,7 +66,10 @@ func (c *call) exchange(w *worker, body []byte) {
 			switch c.refusal = c.deliver(in); {
 			case c.refusal == errViolation:
 				w.end(death{cause: errViolation, violation: true})
-			case c.refusal != nil && !ended:
+			case c.refusal == nil || ended:
+			case c.request.op == opSessionRun && c.stopped() == nil:
+				w.refuse(c)
+			default:
 				w.cancel(c)
 			}
 		}
@@ -185,13 +188,14 @@ func (c *call) handOver(record []byte) error {
 		if err := c.sink.Row(&c.row); err != nil {
 			return err
 		}
-		return c.wanted()
+		return c.stopped()
 	}
 	return errViolation
 }
 
-// wanted ends a stream whose rows are not wanted any more, or that lasts too long.
-func (c *call) wanted() error {
+// stopped returns why no more rows are to be handed over: they are not wanted any
+// more, or it lasts too long.
+func (c *call) stopped() error {
 	select {
 	case <-c.ctx.Done():
 		return c.ctx.Err()
@@ -233,15 +237,18 @@ func misbehaved(cause error) error {
 // errClosed is what calls get that the end of the Runner overtakes.
 var errClosed = fault.New(fault.Unavailable, "The server is shutting down; send the request again in a moment")
 
+// writes reports whether a commit of the call can have written anything.
+func (c *call) writes() bool { return c.request.job.Class == hosting.Write }
+
 // loss returns what came of a call whose worker was lost, and whether it may be
 // run again instead.
 func (c *call) loss(d death) (err error, again bool) {
 	switch session := c.request.op == opSessionRun; {
 	case c.refusal != nil && c.refusal != errViolation:
 		return c.refusal, false
-	case c.committed:
+	case c.committed && c.writes():
 		return fault.Wrap(fault.OutcomeUnknown, d.cause, "The write was kept, but the process that ran it ended before it could answer; look before you send it again"), false
-	case c.committing:
+	case c.committing && !c.committed && c.writes():
 		return fault.Wrap(fault.OutcomeUnknown, d.cause, "The process that ran the write ended while it committed, and nobody can tell whether it was kept; look before you send it again"), false
 	case d.closing:
 		return errClosed, false

@@ -111,6 +111,10 @@ func (c *child) take(f frame) bool {
 		if t := c.task(f.id); t != nil {
 			t.cancel()
 		}
+	case kindRefuse:
+		if t := c.task(f.id); t != nil {
+			t.refuse()
+		}
 	case kindCredit:
 		n, ok := credited(f.payload)
 		if !ok {

@@ -28,7 +28,8 @@ const (
 	kindHello      kind = 1 + iota // the first: settings
 	kindRequest                    // a part of a request
 	kindRequestEnd                 // its last part
-	kindCancel                     // nobody wants the answer any more
+	kindCancel                     // nobody wants the answer any more: the text is to end
+	kindRefuse                     // no more of the answer is wanted
 	kindCredit                     // four bytes: how much more of the answer may come
 	kindProbe                      // asks for kindStatus
 	kindResume                     // eight bytes: the release that is over

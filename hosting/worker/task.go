@@ -18,8 +18,9 @@ type task struct {
 	child *child
 	id    uint32
 
-	ended chan struct{} // closed when nobody wants the answer any more
-	once  sync.Once
+	ended   chan struct{} // closed when nobody wants the answer any more
+	once    sync.Once
+	refused atomic.Bool // no more of the answer is to be sent
 
 	credit atomic.Int64  // how much more of the answer may be sent
 	refill chan struct{} // has an element when credit was added
@@ -49,6 +50,13 @@ func newTask(c *child, id uint32) *task {
 
 // cancel ends the task. It may be called from any goroutine.
 func (t *task) cancel() { t.once.Do(func() { close(t.ended) }) }
+
+// refuse ends the sending of rows, not the text. It may be called from any
+// goroutine.
+func (t *task) refuse() {
+	t.refused.Store(true)
+	t.grant(0)
+}
 
 // grant adds credit. It may be called from any goroutine.
 func (t *task) grant(n int64) {
@@ -105,6 +113,8 @@ func (t *task) Write(p []byte) (int, error) {
 // gather sends what there is if it is much, or has waited.
 func (t *task) gather() error {
 	switch {
+	case t.refused.Load():
+		return errCancelled
 	case len(t.chunk) >= chunkBytes:
 		return t.flush()
 	case t.waiting.IsZero():
@@ -146,6 +156,9 @@ func (t *task) spend(n int) (int, error) {
 		for t.credit.Load() <= 0 {
 			select {
 			case <-t.refill:
+				if t.refused.Load() {
+					return 0, errCancelled
+				}
 			case <-t.ended:
 				return 0, errCancelled
 			}

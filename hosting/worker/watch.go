@@ -158,6 +158,10 @@ func (w *worker) inspect(now time.Time) (busy bool) {
 		if c.unwanted.IsZero() && (c.ctx.Err() != nil || w.r.isClosing()) {
 			c.unwanted = now
 		}
+		if !c.unwanted.IsZero() && !c.cancelled && now.Sub(c.unwanted) > tick { // it was asked nicely
+			c.unwanted = now
+			go w.cancel(c)
+		}
 		if !c.unwanted.IsZero() && now.Sub(c.unwanted) > grace {
 			w.kill(death{culprit: c, verdict: c.ctx.Err(), cause: errOverstayed, closing: w.r.isClosing()})
 			return true

@@ -153,6 +153,17 @@ func (w *worker) cancel(c *call) {
 	}
 }
 
+// refuse tells that no more of the answer is wanted, although its text may go on:
+// the transaction of a session is not to end with it.
+func (w *worker) refuse(c *call) {
+	w.mu.Lock()
+	if c.unwanted.IsZero() {
+		c.unwanted = time.Now()
+	}
+	w.mu.Unlock()
+	w.out.send(kindRefuse, c.id, nil)
+}
+
 // credit lets the worker send more of an answer.
 func (w *worker) credit(c *call, n int64) {
 	w.mu.Lock()
@@ -265,7 +276,7 @@ func (w *worker) progress(c *call, f frame) bool {
 		}
 		c.in = append(c.in, f.payload...)
 	case kindCommitting:
-		if !c.mayCommit() {
+		if c.request.op != opRun && c.request.op != opSessionRun {
 			return false
 		}
 		c.committing, c.committed = true, false
@@ -288,10 +299,6 @@ func (w *worker) progress(c *call, f frame) bool {
 	return true
 }
 
-func (c *call) mayCommit() bool {
-	return (c.request.op == opRun || c.request.op == opSessionRun) && c.request.job.Class == hosting.Write
-}
-
 // account takes the counters that a worker tells.
 func (w *worker) account(s hosting.Stats) {
 	w.r.memory.Add(s.Memory - w.stats.Memory)
@@ -301,8 +308,8 @@ func (w *worker) account(s hosting.Stats) {
 // sessionEnded notes that a session is over.
 func (w *worker) sessionEnded(payload []byte) bool {
 	d := decoder{b: payload}
-	f := d.failure()
 	handle := d.word()
+	f := d.failure()
 	if f == nil || !d.end() {
 		return false
 	}

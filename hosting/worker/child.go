@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ayb/catalog"
@@ -30,9 +31,14 @@ type settings struct {
 
 // A child is what runs in a worker.
 type child struct {
-	out    *frameWriter
-	inner  *hosting.InProcess
-	logger io.Writer
+	out   *frameWriter
+	inner *hosting.InProcess
+
+	in     *frameReader
+	shift  atomic.Uint64 // of the goroutine that listens; moves when it begins and ends a request
+	atWork atomic.Bool   // it carries out a request
+	relief relief
+	exit   chan int // receives the exit code
 
 	mu       sync.Mutex
 	tasks    map[uint32]*task
@@ -63,8 +69,12 @@ func serve(socket io.ReadWriter) (code int) {
 		c.out.sendNow(kindReady, 0, []byte(clip(err.Error())))
 		return 1
 	}
+	c.in, c.exit = in, make(chan int, 1)
 	c.out.send(kindReady, 0, nil)
-	return c.listen(in)
+	c.relief.bell = make(chan struct{}, 1)
+	go c.listen()
+	go c.relieve()
+	return <-c.exit
 }
 
 // begin makes the Runner within.
@@ -84,29 +94,121 @@ func (c *child) begin(f frame) error {
 	return err
 }
 
-// listen reads frames until the socket is closed, or the Runner says goodbye. A
-// frame that makes no sense ends the process: the Runner has lost its mind.
-func (c *child) listen(in *frameReader) (code int) {
+// listen reads the socket. Whoever has read a request that only reads carries it
+// out at once, without the detour by another goroutine and, as a rule, another
+// processor. If that takes longer than such requests do, the relief has another
+// goroutine listen meanwhile, and this one ends with its request.
+func (c *child) listen() {
 	for {
-		f, err := in.next()
-		if err != nil {
-			return 0
+		work := c.next()
+		if work == nil {
+			return // there is nothing to read any more
 		}
-		if f.kind == kindBye {
+		shift := c.shift.Add(1)
+		c.atWork.Store(true)
+		c.relief.wake()
+		work()
+		if !c.shift.CompareAndSwap(shift, shift+1) {
+			return // somebody else listens
+		}
+		c.atWork.Store(false)
+	}
+}
+
+// A relief looks after the goroutine that listens, every millisecond while there
+// is something to do.
+type relief struct {
+	asleep atomic.Bool
+	bell   chan struct{}
+}
+
+const (
+	reliefTick = time.Millisecond
+	reliefRest = 64 // ticks without work after which it sleeps
+)
+
+func (r *relief) wake() {
+	if r.asleep.Load() && r.asleep.CompareAndSwap(true, false) {
+		r.bell <- struct{}{}
+	}
+}
+
+// relieve has another goroutine listen if the one that does has been at the same
+// request since the last tick.
+func (c *child) relieve() {
+	tick := time.NewTicker(reliefTick)
+	defer tick.Stop()
+	var seen uint64
+	for quiet := 0; ; {
+		<-tick.C
+		shift, busy := c.shift.Load(), c.atWork.Load()
+		switch {
+		case shift != seen:
+			quiet = 0
+		case busy:
+			if c.shift.CompareAndSwap(shift, shift+1) {
+				c.atWork.Store(false)
+				go c.listen()
+			}
+			quiet = 0
+		default:
+			quiet++
+		}
+		if seen = shift; quiet < reliefRest {
+			continue
+		}
+		tick.Stop()
+		c.relief.asleep.Store(true)
+		if c.shift.Load() == seen || !c.relief.asleep.CompareAndSwap(true, false) {
+			<-c.relief.bell
+		}
+		tick.Reset(reliefTick)
+		quiet = 0
+	}
+}
+
+// next returns the next request as a function that carries it out. When the
+// socket is closed, or the Runner says goodbye, there is none and the process is
+// told to exit. So it is by a frame that makes no sense: the Runner has lost its
+// mind.
+func (c *child) next() (work func()) {
+	for {
+		f, err := c.in.next()
+		switch {
+		case err != nil:
+			c.exit <- 0
+			return nil
+		case f.kind == kindBye:
 			c.close()
-			return 0
+			c.exit <- 0
+			return nil
 		}
-		if !c.take(f) {
-			return 2
+		work, quick, ok := c.take(f)
+		switch {
+		case !ok:
+			c.exit <- 2
+			return nil
+		case work == nil:
+		case !quick || c.in.more():
+			go work()
+		default:
+			return work
 		}
 	}
 }
 
-// take acts on one frame and reports whether it made sense.
-func (c *child) take(f frame) bool {
-	switch f.kind {
-	case kindRequest, kindRequestEnd:
+// take acts on one frame and reports whether it made sense. If it completes a
+// request it returns what to do, and whether that should be quick.
+func (c *child) take(f frame) (work func(), quick, ok bool) {
+	if f.kind == kindRequest || f.kind == kindRequestEnd {
 		return c.gather(f)
+	}
+	return nil, false, c.heed(f)
+}
+
+// heed acts on a frame that is no request.
+func (c *child) heed(f frame) bool {
+	switch f.kind {
 	case kindCancel:
 		if t := c.task(f.id); t != nil {
 			t.cancel()
@@ -138,10 +240,10 @@ func (c *child) take(f frame) bool {
 	return true
 }
 
-// gather puts a request together and starts it once it is whole.
-func (c *child) gather(f frame) bool {
+// gather puts a request together and returns how to carry it out once it is whole.
+func (c *child) gather(f frame) (work func(), quick, ok bool) {
 	if f.id == 0 || c.task(f.id) != nil {
-		return false
+		return nil, false, false
 	}
 	body := f.payload
 	if parts := c.requests[f.id]; parts != nil || f.kind == kindRequest {
@@ -149,19 +251,19 @@ func (c *child) gather(f frame) bool {
 		c.requests[f.id] = body
 	}
 	if f.kind == kindRequest {
-		return true
+		return nil, false, true
 	}
 	delete(c.requests, f.id)
 	req, ok := decodeRequest(body)
 	if !ok {
-		return false
+		return nil, false, false
 	}
 	t := newTask(c, f.id)
 	c.mu.Lock()
 	c.tasks[f.id] = t
 	c.mu.Unlock()
-	go c.answer(t, req)
-	return true
+	quick = req.op == opRun && (req.job.Class == hosting.Read || !hosting.Writes(req.job.Statement.SQL))
+	return func() { c.answer(t, &req) }, quick, true
 }
 
 func (c *child) task(id uint32) *task {
@@ -171,9 +273,9 @@ func (c *child) task(id uint32) *task {
 }
 
 // answer carries out a request.
-func (c *child) answer(t *task, req request) {
+func (c *child) answer(t *task, req *request) {
 	var rep reply
-	err := c.handle(t, &req, &rep)
+	err := c.handle(t, req, &rep)
 	c.mu.Lock()
 	delete(c.tasks, t.id)
 	c.mu.Unlock()

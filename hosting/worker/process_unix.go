@@ -83,11 +83,9 @@ func socketPair() (near, far *os.File, err error) {
 // collected at any cost. What SQLite uses is not part of it.
 const goMemory = 128 << 20
 
-// run is the worker's main function.
+// run is the worker's main function. Its socket is left to block the thread that
+// reads it, which wakes up sooner than a goroutine by way of a poller.
 func run() (code int) {
 	debug.SetMemoryLimit(goMemory)
-	if err := unix.SetNonblock(socketDescriptor, true); err != nil {
-		return 1
-	}
 	return serve(os.NewFile(socketDescriptor, "runner"))
 }

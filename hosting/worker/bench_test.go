@@ -1,4 +1,4 @@
-package worker_test
+package worker
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 
 	"ayb/catalog"
 	"ayb/hosting"
-	"ayb/hosting/worker"
 )
 
 const (
@@ -35,7 +34,7 @@ func benchRunners(b *testing.B, f func(b *testing.B, r hosting.Runner, job hosti
 	inProcess := func(b *testing.B) (hosting.Runner, error) {
 		return hosting.NewInProcess(hosting.Config{Dir: b.TempDir()})
 	}
-	process := func(b *testing.B) (hosting.Runner, error) { return worker.New(worker.Config{Dir: b.TempDir()}) }
+	process := func(b *testing.B) (hosting.Runner, error) { return New(Config{Dir: b.TempDir()}) }
 	for _, runner := range []struct {
 		name string
 		open func(*testing.B) (hosting.Runner, error)

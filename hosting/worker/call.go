@@ -74,6 +74,10 @@ func (c *call) exchange(w *worker, body []byte) {
 			}
 		}
 		if ended {
+			if c.reply != nil && c.reply.failure == nil && c.refusal == nil && len(c.partial) > 0 {
+				c.refusal = errViolation
+				w.end(death{cause: errViolation, violation: true})
+			}
 			return
 		}
 		c.giveCredit(w, len(in))
@@ -221,9 +225,6 @@ func (c *call) outcome() error {
 			return err
 		}
 		return errClosed
-	}
-	if f == nil && len(c.partial) > 0 {
-		return misbehaved(errViolation)
 	}
 	return f.err()
 }

@@ -48,6 +48,7 @@ type child struct {
 	over     map[hosting.Session]error // sessions that ended before Begin returned
 	last     uint64
 	resumes  map[uint64]func()
+	held     chan struct{}            // closed when commits may begin; nil: they may
 	logs     map[uint32]chan struct{} // writers that wait for kindLogFree
 	lastLog  uint32
 }
@@ -225,6 +226,8 @@ func (c *child) heed(f frame) bool {
 		if t := c.task(f.id); t != nil {
 			t.grant(n)
 		}
+	case kindHold, kindUnhold:
+		c.hold(f.kind == kindHold)
 	case kindProbe:
 		c.out.send(kindStatus, f.id, c.status(time.Now()).append(nil))
 	case kindResume:
@@ -405,8 +408,30 @@ func (c *child) commit(ctx context.Context, done bool) {
 	}
 	if done {
 		c.out.add(kindCommitted, t.id, nil)
-	} else {
-		c.out.sendNow(kindCommitting, t.id, nil)
+		return
+	}
+	c.mu.Lock()
+	held := c.held
+	c.mu.Unlock()
+	if held != nil {
+		select {
+		case <-held:
+		case <-t.ended:
+		}
+	}
+	c.out.sendNow(kindCommitting, t.id, nil)
+}
+
+// hold makes commits wait, or lets them go on.
+func (c *child) hold(hold bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case hold && c.held == nil:
+		c.held = make(chan struct{})
+	case !hold && c.held != nil:
+		close(c.held)
+		c.held = nil
 	}
 }
 

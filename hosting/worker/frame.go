@@ -32,6 +32,8 @@ const (
 	kindRefuse                     // no more of the answer is wanted
 	kindCredit                     // four bytes: how much more of the answer may come
 	kindProbe                      // asks for kindStatus
+	kindHold                       // no commit is to begin, for the worker may be killed soon
+	kindUnhold                     // it will not
 	kindResume                     // eight bytes: the release that is over
 	kindLogFree                    // answers kindLogFull, with its id
 	kindBye                        // close everything and exit
@@ -155,6 +157,16 @@ func (w *frameWriter) send(k kind, id uint32, payload []byte) error {
 	defer w.mu.Unlock()
 	w.append(k, id, payload)
 	return w.flush()
+}
+
+// post sends a frame without waiting for anything.
+func (w *frameWriter) post(k kind, id uint32, payload []byte) {
+	w.add(k, id, payload)
+	go func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.flush()
+	}()
 }
 
 // sendTwo sends two frames at once.

@@ -294,6 +294,7 @@ func (t *turns) serve() {
 		if t.running[0]+t.running[1] == 0 {
 			k := t.replays[0]
 			t.replays = slices.Delete(t.replays, 0, 1)
+			t.unqueue(k)
 			t.regrant(k)
 		}
 		return

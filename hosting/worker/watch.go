@@ -13,6 +13,11 @@ import (
 // reached its bound on time. After that it is killed.
 const grace = 200 * time.Millisecond
 
+// holdAfter is how long a worker may take for it before it is told to begin no
+// more commits, so that as few as possible are under way when it is killed, and
+// nobody has to be told that the outcome of their write is unknown.
+const holdAfter = grace / 2
+
 // tick is how often the Runner looks while anything is under way.
 const tick = 25 * time.Millisecond
 
@@ -147,6 +152,7 @@ func (w *worker) inspect(now time.Time) (busy bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var oldest *call
+	late := false
 	for _, c := range w.calls {
 		if c.patient {
 			continue
@@ -160,13 +166,17 @@ func (w *worker) inspect(now time.Time) (busy bool) {
 		}
 		if !c.unwanted.IsZero() && !c.cancelled && now.Sub(c.unwanted) > tick { // it was asked nicely
 			c.unwanted = now
-			go w.cancel(c)
+			c.cancelled = true
+			w.out.post(kindCancel, c.id, nil)
 		}
+		late = late || !c.unwanted.IsZero() && now.Sub(c.unwanted) > holdAfter
 		if !c.unwanted.IsZero() && now.Sub(c.unwanted) > grace {
 			w.kill(death{culprit: c, verdict: c.ctx.Err(), cause: errOverstayed, closing: w.r.isClosing()})
 			return true
 		}
 	}
+	w.overdue = w.overdue && busy
+	w.hold(late || w.overdue)
 	if !busy {
 		return false
 	}
@@ -177,7 +187,7 @@ func (w *worker) inspect(now time.Time) (busy bool) {
 		}
 	case now.After(w.next):
 		w.probed = now
-		go w.out.send(kindProbe, 0, nil)
+		w.out.post(kindProbe, 0, nil)
 	}
 	return true
 }
@@ -204,12 +214,14 @@ func (w *worker) told(f frame) bool {
 	}
 	now := time.Now()
 	w.probed = time.Time{}
+	w.overdue = s.overdue > holdAfter
 	w.next = now.Add(w.r.limits.QueryTime)
 	if s.next > 0 && s.next < w.r.limits.QueryTime {
 		w.next = now.Add(s.next)
 	}
 	if s.overdue > 0 {
 		w.next = now.Add(tick)
+		w.hold(w.overdue)
 		if c := w.calls[s.worst]; c != nil && s.overdue > grace {
 			w.kill(death{culprit: c, verdict: w.r.overstayed(c, now), cause: errOverstayed})
 		}
@@ -224,6 +236,17 @@ func (r *Runner) overstayed(c *call, now time.Time) error {
 		bound, allowed = "limits.maintenance_time", long
 	}
 	return fault.New(fault.TimedOut, "The query ran longer than %s allows (%v) and its process was ended; nothing of it was kept. Narrow it down, or add an index", bound, allowed)
+}
+
+// hold tells the worker whether it may be killed soon. The caller holds w.mu.
+func (w *worker) hold(soon bool) {
+	switch {
+	case soon && !w.holding:
+		w.out.post(kindHold, 0, nil)
+	case !soon && w.holding:
+		w.out.post(kindUnhold, 0, nil)
+	}
+	w.holding = soon
 }
 
 // kill kills the process. The caller holds w.mu.

@@ -44,6 +44,8 @@ type worker struct {
 	logs     int              // kindLogFull that are being seen to
 	probed   time.Time        // when a probe was sent that is not answered; zero: none
 	next     time.Time        // when to probe
+	overdue  bool             // as last told, a text is so late that the worker may be killed soon
+	holding  bool             // it was told that
 	death    death
 }
 

@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"ayb/fault"
+	"ayb/hosting"
+)
+
+const slack = 250 * time.Millisecond // what a Runner may take beyond a bound
+
+func TestRunner_ends_what_no_interrupt_stops(t *testing.T) {
+	const bound = 400 * time.Millisecond
+	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: bound}}, "create", "CREATE TABLE t (a)")
+	start := time.Now()
+	_, err := h.try(t.Context(), deaf)
+	took := time.Since(start)
+	wantKind(t, "a text that does not look up", err, fault.TimedOut)
+	if took < bound || took > bound+slack+200*time.Millisecond {
+		t.Errorf("it ended after %v, the bound is %v", took, bound)
+	}
+	h.must("INSERT INTO t VALUES (1)")
+	h.expect(1, "SELECT count(*) FROM t")
+
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start = time.Now()
+	_, err = h.visitor("v").try(ctx, deaf)
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 100*time.Millisecond+slack+200*time.Millisecond {
+		t.Errorf("a text past its caller's deadline: %v after %v", err, took)
+	}
+}
+
+func TestRunner_runs_the_innocent_again(t *testing.T) {
+	const bound = 300 * time.Millisecond
+	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: bound}}, "create", "CREATE TABLE t (a)")
+	before := h.pid(false)
+	culprit := make(chan error, 1)
+	go func() {
+		_, err := h.by("culprit").try(t.Context(), deaf)
+		culprit <- err
+	}()
+	var failed, written atomic.Int64
+	stop := make(chan struct{})
+	var others sync.WaitGroup
+	for i := range 6 {
+		others.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				sql := "INSERT INTO t VALUES (1)"
+				if i%2 == 0 {
+					sql = "SELECT count(*) FROM t"
+				}
+				if _, err := h.by(fmt.Sprint("caller ", i)).try(t.Context(), sql); err != nil {
+					failed.Add(1)
+					t.Errorf("an innocent: %v", err)
+				} else if i%2 == 1 {
+					written.Add(1)
+				}
+			}
+		})
+	}
+	wantKind(t, "the culprit", <-culprit, fault.TimedOut)
+	if _, err := h.try(t.Context(), "SELECT 1"); err != nil {
+		t.Error(err)
+	}
+	close(stop)
+	others.Wait()
+	if after := h.pid(false); after == before {
+		t.Error("the worker was not replaced")
+	}
+	h.expect(written.Load(), "SELECT count(*) FROM t")
+}
+
+func TestRunner_a_stopped_worker_is_replaced(t *testing.T) {
+	const bound = 300 * time.Millisecond
+	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: bound}}, "create", "CREATE TABLE t (a)")
+	kill(t, h.pid(false), syscall.SIGSTOP)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err := h.try(ctx, "SELECT 1")
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 100*time.Millisecond+slack+200*time.Millisecond {
+		t.Errorf("%v after %v", err, took)
+	}
+	h.expect(0, "SELECT count(*) FROM t")
+}
+
+func TestRunner_keeps_away_who_kills_workers(t *testing.T) {
+	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: 400 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
+	bad := h.by("bad")
+	for range 2 {
+		_, err := bad.try(t.Context(), deaf)
+		wantKind(t, "a deaf text", err, fault.TimedOut)
+	}
+	_, err := bad.try(t.Context(), "SELECT 1")
+	wantKind(t, "who has killed two workers", err, fault.Busy)
+	_, err = bad.Begin(t.Context(), bad.job)
+	wantKind(t, "a session of theirs", err, fault.Busy)
+	h.expect(0, "SELECT count(*) FROM t")
+}
+
+func TestOffenders_are_kept_away_for_a_minute(t *testing.T) {
+	var o offenders
+	bad, now := hosting.Caller{Address: "bad"}, time.Unix(1000, 0)
+	o.note(bad, now)
+	o.note(bad, now.Add(2*time.Minute))
+	if err := o.check(bad, now.Add(2*time.Minute)); err != nil {
+		t.Errorf("two in two minutes: %v", err)
+	}
+	o.note(bad, now.Add(2*time.Minute+time.Second))
+	wantKind(t, "two in a minute", o.check(bad, now.Add(3*time.Minute)), fault.Busy)
+	if err := o.check(bad, now.Add(3*time.Minute+2*time.Second)); err != nil {
+		t.Errorf("a minute later: %v", err)
+	}
+	o.note(hosting.Caller{}, now)
+	o.note(hosting.Caller{}, now)
+	if err := o.check(hosting.Caller{}, now); err != nil {
+		t.Errorf("the host: %v", err)
+	}
+	for i := range 3 * maxOffenders {
+		o.note(hosting.Caller{Address: fmt.Sprint(i)}, now)
+	}
+	if len(o.record) > maxOffenders {
+		t.Errorf("%d are remembered", len(o.record))
+	}
+}
+
+// TestRunner_tells_the_truth_about_writes kills workers at any moment while many
+// write. What was acknowledged is there, once; what failed is not; and of what is
+// unknown it was said.
+func TestRunner_tells_the_truth_about_writes(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	h := newHarness(t, Config{}, "create", "CREATE TABLE t (a INTEGER)")
+	stop := make(chan struct{})
+	var chaos sync.WaitGroup
+	kills := 0
+	chaos.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Duration(random.IntN(40)) * time.Millisecond):
+			}
+			if pid := h.pid(random.IntN(3) == 0); pid != 0 {
+				if syscall.Kill(pid, syscall.SIGKILL) == nil {
+					kills++
+				}
+			}
+		}
+	})
+	var mu sync.Mutex
+	outcome := map[int64]error{}
+	together(8, func(i int) {
+		for n := range 150 {
+			key := int64(i*1000 + n)
+			_, err := h.by(fmt.Sprint(i)).try(t.Context(), "INSERT INTO t VALUES (?)", key)
+			mu.Lock()
+			outcome[key] = err
+			mu.Unlock()
+			if err == nil {
+				if v, err := h.visitor(fmt.Sprint("v", i)).try(t.Context(), "SELECT count(*) FROM t WHERE a = ?", key); err == nil && v.Int64() != 1 {
+					t.Errorf("a read that began after the write %d was acknowledged saw it %d times", key, v.Int64())
+				}
+			}
+		}
+	})
+	close(stop)
+	chaos.Wait()
+	var ok, unknown, refused int
+	for key, err := range outcome {
+		h.job.Caller = hosting.Caller{}
+		n := h.must("SELECT count(*) FROM t WHERE a = ?", key).Int64()
+		switch {
+		case err == nil:
+			ok++
+			if n != 1 {
+				t.Errorf("an acknowledged write is there %d times", n)
+			}
+		case errors.Is(err, fault.OutcomeUnknown):
+			unknown++
+			if n > 1 {
+				t.Errorf("a write is there %d times", n)
+			}
+		default:
+			refused++
+			if n != 0 {
+				t.Errorf("a write that failed is there: %v", err)
+			}
+		}
+	}
+	if err := h.Check(t.Context(), h.job.DB, hosting.IntegrityCheck); err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d kills: %d writes kept, %d unknown, %d refused", kills, ok, unknown, refused)
+	if kills == 0 || ok == 0 {
+		t.Error("the test tests nothing")
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/hosting"
+	"ayb/hosting/sandbox"
 )
 
 const (
@@ -34,11 +35,14 @@ func benchRunners(b *testing.B, f func(b *testing.B, r hosting.Runner, job hosti
 	inProcess := func(b *testing.B) (hosting.Runner, error) {
 		return hosting.NewInProcess(hosting.Config{Dir: b.TempDir()})
 	}
-	process := func(b *testing.B) (hosting.Runner, error) { return New(Config{Dir: b.TempDir()}) }
+	process := func(b *testing.B) (hosting.Runner, error) {
+		return New(Config{Dir: b.TempDir(), Sandbox: sandbox.Policy{Layers: noWalls}})
+	}
+	sandboxed := func(b *testing.B) (hosting.Runner, error) { return New(Config{Dir: b.TempDir()}) }
 	for _, runner := range []struct {
 		name string
 		open func(*testing.B) (hosting.Runner, error)
-	}{{"in-process", inProcess}, {"process", process}} {
+	}{{"in-process", inProcess}, {"process", process}, {"sandboxed", sandboxed}} {
 		b.Run(runner.name, func(b *testing.B) {
 			r, err := runner.open(b)
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/hosting/sandbox"
 )
 
 // workerArgument is the only argument of a process that is a worker, whose socket
@@ -54,8 +55,8 @@ type child struct {
 }
 
 // serve answers the Runner at the other end of the socket until that is closed.
-// The exit code is for the Runner's log.
-func serve(socket io.ReadWriter) (code int) {
+// If something was wrong before, it says so. The exit code is for the Runner's log.
+func serve(socket io.ReadWriter, wrong error) (code int) {
 	in := newFrameReader(socket)
 	first, err := in.next()
 	if err != nil {
@@ -66,8 +67,11 @@ func serve(socket io.ReadWriter) (code int) {
 		sessions: map[uint64]hosting.Session{}, handles: map[hosting.Session]uint64{}, over: map[hosting.Session]error{},
 		resumes: map[uint64]func(){}, logs: map[uint32]chan struct{}{},
 	}
-	if err := c.begin(first); err != nil {
-		c.out.sendNow(kindReady, 0, []byte(clip(err.Error())))
+	if wrong == nil {
+		wrong = c.begin(first)
+	}
+	if wrong != nil {
+		c.out.sendNow(kindReady, 0, []byte(clip(wrong.Error())))
 		return 1
 	}
 	c.in, c.exit = in, make(chan int, 1)
@@ -498,8 +502,10 @@ func (c *child) close() {
 
 // Main makes this process a worker, and does not return, if a [Runner] has
 // started it as one; otherwise it does nothing. A program that makes a Runner
-// calls it first in main, or in TestMain, before it opens anything.
+// calls it first in main, or in TestMain, before it opens anything. It calls
+// [sandbox.Main] as well.
 func Main() {
+	sandbox.Main()
 	if len(os.Args) < 2 || os.Args[1] != workerArgument {
 		return
 	}

@@ -32,6 +32,9 @@ func newHarness(t testing.TB, config Config, schema ...string) *harness {
 	if config.Dir == "" {
 		config.Dir = t.TempDir()
 	}
+	if config.Sandbox.Layers == nil {
+		config.Sandbox.Layers = noWalls
+	}
 	r, err := New(config)
 	if err != nil {
 		t.Fatal(err)

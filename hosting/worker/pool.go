@@ -173,9 +173,9 @@ func (r *Runner) add(w *worker) bool {
 }
 
 // thisProgram returns the program that runs. On Linux that is so even if its file
-// has been replaced since.
-func thisProgram() (string, error) {
-	if runtime.GOOS == "linux" {
+// has been replaced since, but a jail has to have the file.
+func thisProgram(jailed bool) (string, error) {
+	if runtime.GOOS == "linux" && !jailed {
 		return "/proc/self/exe", nil
 	}
 	return os.Executable()

@@ -11,6 +11,10 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"ayb/hosting"
+	"ayb/hosting/sandbox"
+	"ayb/internal/durable"
 )
 
 const (
@@ -23,6 +27,11 @@ const (
 
 // spawn starts the process, which waits to be told what it is for.
 func (w *worker) spawn() error {
+	// The directory must be there to be let through the walls, and what the
+	// worker makes in it is durable only if it is itself.
+	if err := durable.MkdirAll(hosting.OwnerPath(w.r.cfg.Dir, w.seat.key.owner)); err != nil {
+		return err
+	}
 	near, far, err := socketPair()
 	if err != nil {
 		return err
@@ -37,6 +46,11 @@ func (w *worker) spawn() error {
 	w.cmd = &exec.Cmd{
 		Path: w.r.cfg.Executable, Args: []string{w.r.cfg.Executable, workerArgument},
 		Env: []string{}, ExtraFiles: []*os.File{far}, Stderr: says, Dir: "/",
+	}
+	if err := w.r.policy(w.seat.key.owner).Command(w.cmd); err != nil {
+		near.Close()
+		said.Close()
+		return err
 	}
 	if err := w.cmd.Start(); err != nil {
 		near.Close()
@@ -86,6 +100,13 @@ const goMemory = 128 << 20
 // run is the worker's main function. Its socket is left to block the thread that
 // reads it, which wakes up sooner than a goroutine by way of a poller.
 func run() (code int) {
+	policy, _, err := sandbox.FromArgs(os.Args)
+	if err == nil {
+		var report sandbox.Report
+		if report, err = sandbox.Enter(policy); err == nil {
+			err = report.Err()
+		}
+	}
 	debug.SetMemoryLimit(goMemory)
-	return serve(os.NewFile(socketDescriptor, "runner"))
+	return serve(os.NewFile(socketDescriptor, "runner"), err)
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/hosting/sandbox"
 )
 
 // Config says how a Runner works.
@@ -41,6 +44,17 @@ type Config struct {
 	// [Main]. Empty: this one.
 	Executable string
 
+	// Sandbox says which walls the operating system is to put around workers,
+	// by whom they are run, and in what jail. The Runner fills in a worker's
+	// directory, its memory and its descriptors. If Layers is nil, New tries all
+	// of them out and goes on with those that stand on this machine, see
+	// [Runner.Sandbox]. Other Layers, even none, are taken as they are: if the
+	// kernel refuses one, no worker starts.
+	Sandbox sandbox.Policy
+
+	// Require makes New fail if a layer that it tried does not stand.
+	Require bool
+
 	// Logger takes what workers that failed have said. Nil: silence.
 	Logger *slog.Logger
 }
@@ -52,6 +66,7 @@ type Runner struct {
 	limits hosting.Limits
 	logger *slog.Logger
 
+	report    sandbox.Report
 	closing   chan struct{} // closed when the Runner is
 	arrivals  atomic.Uint64
 	offenders offenders
@@ -75,7 +90,7 @@ var _ hosting.Runner = (*Runner)(nil)
 // New returns a Runner that keeps databases below config.Dir. Only one Runner at a
 // time may use a directory; keeping others out is its caller's part. The program
 // must call [Main]. Errors: Invalid (no Dir), Unsupported (not on this system),
-// Unavailable.
+// Unavailable (the directory, or a layer of the sandbox that is required).
 func New(config Config) (*Runner, error) {
 	if config.Dir == "" {
 		return nil, fault.New(fault.Invalid, "A runner needs a directory")
@@ -90,19 +105,73 @@ func New(config Config) (*Runner, error) {
 	config.Idle = orDefault(config.Idle, time.Minute)
 	if config.Executable == "" {
 		var err error
-		if config.Executable, err = thisProgram(); err != nil {
+		if config.Executable, err = thisProgram(config.Sandbox.Jail.Kind != ""); err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "The server's own program can't be found")
 		}
 	}
 	config.Logger = orDefault(config.Logger, slog.New(slog.DiscardHandler))
-	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
+	var err error
+	if config.Dir, err = filepath.Abs(config.Dir); err == nil {
+		err = os.MkdirAll(config.Dir, 0o700)
+	}
+	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The directory for databases can't be made")
 	}
-	return &Runner{
+	r := &Runner{
 		cfg: config, limits: config.Limits.WithDefaults(), logger: config.Logger, closing: make(chan struct{}),
 		seats: map[seatKey]*seat{}, databases: map[hosting.DB]*database{}, workers: map[*worker]struct{}{}, relieved: make(chan struct{}),
-	}, nil
+	}
+	return r, r.tryWalls()
 }
+
+// probePatience is how long it may take to try the layers of the sandbox out.
+const probePatience = time.Minute
+
+// tryWalls finds out which layers of the sandbox stand on this machine. Workers
+// get no others, because the start of one for which the kernel refuses a layer
+// would fail.
+func (r *Runner) tryWalls() error {
+	p := &r.cfg.Sandbox
+	if p.Layers != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), probePatience)
+	defer cancel()
+	var err error
+	if r.report, err = sandbox.Probe(ctx, r.cfg.Executable, *p); err != nil {
+		return err
+	}
+	if err := r.report.Err(); err != nil && r.cfg.Require {
+		return err
+	}
+	for _, f := range r.report.Missing() {
+		r.logger.Warn("a wall around worker processes is missing", "layer", f.Layer, "reason", f.Reason)
+	}
+	p.Layers = r.report.Active()
+	return nil
+}
+
+// Sandbox returns which walls stand around workers, as New has found out. It is
+// empty if New did not try them.
+func (r *Runner) Sandbox() sandbox.Report { return slices.Clone(r.report) }
+
+// policy returns the walls around the workers of one owner.
+func (r *Runner) policy(owner catalog.ID) sandbox.Policy {
+	p := r.cfg.Sandbox
+	p.Dirs = []string{hosting.OwnerPath(r.cfg.Dir, owner)}
+	p.DataBytes = orDefault(p.DataBytes, r.cfg.OwnerMemory+spareMemory)
+	p.OpenFiles = orDefault(p.OpenFiles, maxOpenFiles)
+	p.Threads = orDefault(p.Threads, maxThreads)
+	return p
+}
+
+const (
+	// spareMemory is what a worker may have besides the memory of connections.
+	spareMemory = 256 << 20
+
+	maxOpenFiles = 8192
+	maxThreads   = 1024
+)
 
 func orDefault[T comparable](value, fallback T) T {
 	var zero T

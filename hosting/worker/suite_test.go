@@ -9,6 +9,7 @@ import (
 
 	"ayb/hosting"
 	"ayb/hosting/hostingtest"
+	"ayb/hosting/sandbox"
 )
 
 // TestMain makes this program a worker when it was started as one, or something
@@ -25,17 +26,37 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func open(t *testing.T, dir string, limits hosting.Limits) hosting.Runner {
-	t.Helper()
-	r, err := New(Config{Dir: dir, Limits: limits, Idle: time.Second})
+// noWalls is a sandbox without layers.
+var noWalls = []sandbox.Layer{}
+
+// runSuite holds that SQL that runs in processes of its own behaves as it does
+// within the program.
+func runSuite(t *testing.T, policy sandbox.Policy) {
+	hostingtest.Run(t, func(t *testing.T, dir string, limits hosting.Limits) hosting.Runner {
+		t.Helper()
+		r, err := New(Config{Dir: dir, Limits: limits, Idle: time.Second, Sandbox: policy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}, &hostingtest.Options{Kills: true})
+}
+
+func TestRunner(t *testing.T) { runSuite(t, sandbox.Policy{Layers: noWalls}) }
+
+// TestRunner_sandboxed runs the suite behind all walls that stand on this machine.
+func TestRunner_sandboxed(t *testing.T) {
+	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
-}
-
-// TestRunner holds that SQL that runs in processes of its own behaves as it does
-// within the program.
-func TestRunner(t *testing.T) {
-	hostingtest.Run(t, open, &hostingtest.Options{Kills: true})
+	report, err := sandbox.Probe(t.Context(), self, sandbox.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the walls of this machine:\n%v", report)
+	if len(report.Active()) == 0 {
+		t.Skip("none stands")
+	}
+	runSuite(t, sandbox.Policy{Layers: report.Active()})
 }

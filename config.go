@@ -64,8 +64,10 @@ type Config struct {
 	// clients count by /64. 0: 10; negative: any number.
 	RequestRate int
 
-	// Runner runs the SQL. It keeps its files in the directory owners of
-	// DataPath, and is not closed by the engine. Nil: one within this process.
+	// Runner runs the SQL. It keeps its files in the directory OwnersDir of
+	// DataPath, and is not closed by the engine. Nil: one within this process,
+	// where a query that will not stop can't be killed; package hosting/worker has
+	// one that runs it in processes of each owner's own.
 	Runner hosting.Runner
 
 	// Observer is told what happens.
@@ -209,5 +211,9 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// OwnersDir is the directory below Config.DataPath that holds the files of the
+// Runner.
+const OwnersDir = "owners"
+
 // owners is the directory of the Runner's files.
-func (c Config) owners() string { return filepath.Join(c.DataPath, "owners") }
+func (c Config) owners() string { return filepath.Join(c.DataPath, OwnersDir) }

@@ -47,6 +47,11 @@ type Options struct {
 	// NoCompression leaves answers as they are whatever the client accepts.
 	NoCompression bool
 
+	// Health returns what /health?verbose answers, for JSON. It is told only to
+	// callers on this machine who have not come by way of a proxy. Nil: nothing
+	// more than /health tells everybody.
+	Health func() any
+
 	// Random makes the ids of requests and queries, the latter being all that
 	// is needed, besides the right account, to cancel one. It must be safe for
 	// concurrent use. Nil: crypto/rand.Reader.

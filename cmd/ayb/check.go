@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"strings"
 
 	"ayb/auth"
@@ -103,10 +104,10 @@ func address(s string) error {
 }
 
 func isolationMode(s string) error {
-	if s == "process" {
-		return fmt.Errorf(`can't be "process": %s, or set it to "in-process"`, noWorkers)
+	if s == workerProcesses && runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		return errors.New(`can't be "process" on this system; set it to "in-process"`)
 	}
-	return oneOf("in-process")(s)
+	return oneOf(workerProcesses, inProcess)(s)
 }
 
 // fernetKey refuses what is no key. It says nothing of the text, which is secret

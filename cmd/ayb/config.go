@@ -17,6 +17,10 @@ import (
 	"ayb/internal/mail"
 )
 
+// leastValueBytes is the least that a text or a row may be bounded to; SQLite has
+// texts of its own.
+const leastValueBytes = 1 << 10
+
 // defaultConfigFile is read if it is there and no other is named.
 const defaultConfigFile = "./ayb.toml"
 
@@ -52,8 +56,10 @@ type config struct {
 	}
 	Log       struct{ Format, Level string }
 	Isolation struct {
-		Mode    string
-		Require bool
+		Mode, NsjailPath string
+		Require          bool
+		Workers          int64
+		Idle             time.Duration
 	}
 
 	// unused takes the values of settings that this build refuses.
@@ -88,14 +94,14 @@ func newConfig() *config {
 	c.Deletion.Keep = 7 * day
 	c.Audit.Keep, c.Audit.Rows = 90*day, 1_000_000
 	c.Log.Format, c.Log.Level = "text", "info"
-	c.Isolation.Mode = "in-process"
+	c.Isolation.Mode, c.Isolation.Workers, c.Isolation.Idle = defaultIsolation(), 256, time.Minute
 	c.Limits = limits{
 		QueryTime: 30 * time.Second, MaintenanceTime: 10 * time.Minute, StreamTime: time.Hour,
 		WriteStall: 30 * time.Second, QueueTime: 5 * time.Second,
 		SessionIdle: 10 * time.Second, SessionTime: 5 * time.Minute, SessionWriteTime: 30 * time.Second,
-		SQLBytes: 1 << 20, ValueBytes: 1 << 20, ResultBytes: 100 << 20,
-		ConnectionMemory: 64 << 20, TempBytes: 1 << 30, WALBytes: 1 << 30,
-		Parameters: 32766, LikePatternBytes: 100, ExpressionDepth: 200, CompoundSelect: 100,
+		SQLBytes: 1 << 20, ResultBytes: 100 << 20,
+		ConnectionMemory: 64 << 20, OwnerMemory: 512 << 20, TempBytes: 1 << 30, WALBytes: 1 << 30,
+		Parameters: 32766, ExpressionDepth: 200, CompoundSelect: 100,
 		Columns: 2000, FunctionArgs: 127, TriggerDepth: 32, ProgramOps: 1_000_000,
 		Readers: 8, QueuedReads: 256, QueuedWrites: 4096, Statements: 64, Sessions: 64, RequestRate: 10,
 	}
@@ -152,8 +158,15 @@ func (c *config) check(s *settingTable) {
 			s.problem(setting.from, "%s: %s", setting.name, setting.later)
 		}
 	}
-	if c.Isolation.Require {
-		s.problem(s.from("isolation.require"), "isolation.require: %s", "this build runs SQL within the server, without walls of the operating system; remove the setting")
+	if c.Isolation.Mode == inProcess {
+		for _, name := range []string{"isolation.require", "isolation.nsjail_path"} {
+			if from := s.from(name); from != "" && (name != "isolation.require" || c.Isolation.Require) {
+				s.problem(from, "%s: there are no walls of the operating system within the server process; set isolation.mode to \"process\", or remove the setting", name)
+			}
+		}
+	}
+	if n := c.Limits.ValueBytes; n > 0 && n < leastValueBytes {
+		s.problem(s.from("limits.value_bytes"), "limits.value_bytes must be at least 1KiB")
 	}
 	if from := s.fromAny("email.smtp.smtp_host", "email.smtp.smtp_port", "email.smtp.smtp_username", "email.smtp.smtp_password", "email.smtp.security"); from != "" {
 		c.checkMailServer(s, from)

@@ -143,13 +143,16 @@ func TestConfig_problems_between_settings(t *testing.T) {
 		{name: "a password in the open", text: "[email]\nfrom = 'a@example.org'\nsmtp_host = 'mail'\nsmtp_username = 'u'\nsmtp_password = 'p'\nsecurity = 'plain'\n", want: problems{
 			`ayb.toml:3: email.smtp: A password is not sent to another machine without encryption; set the security of the mail server to tls or starttls`,
 		}},
-		{name: "rooms that are not built", text: "[snapshots]\nbucket = 'b'\nregion = 'r'\n[snapshots.automation]\ninterval = '10m'\n[isolation]\nmode = 'process'\nnsjail_path = '/bin/nsjail'\nrequire = true\n[metrics]\nlisten = '127.0.0.1:9000'\n[limits]\nowner_memory = '512MiB'\n", want: problems{
-			`ayb.toml:7: isolation.mode can't be "process": this build can't run SQL in worker processes yet; remove the setting, or set it to "in-process"`,
-			`ayb.toml:13: limits.owner_memory: this build can't run SQL in worker processes yet; remove the setting`,
-			`ayb.toml:11: metrics.listen: this build can't serve metrics yet; remove the table [metrics]`,
-			`ayb.toml:8: isolation.nsjail_path: this build can't run SQL under nsjail yet; remove the setting`,
+		{name: "rooms that are not built", text: "[snapshots]\nbucket = 'b'\nregion = 'r'\n[snapshots.automation]\ninterval = '10m'\n[metrics]\nlisten = '127.0.0.1:9000'\n", want: problems{
+			`ayb.toml:7: metrics.listen: this build can't serve metrics yet; remove the table [metrics]`,
 			`ayb.toml:2: snapshots.bucket: this build can't take snapshots yet; remove the table [snapshots]`,
-			`ayb.toml:9: isolation.require: this build runs SQL within the server, without walls of the operating system; remove the setting`,
+		}},
+		{name: "walls where there can be none", text: "[isolation]\nmode = 'in-process'\nnsjail_path = '/bin/nsjail'\nrequire = true\n", want: problems{
+			`ayb.toml:4: isolation.require: there are no walls of the operating system within the server process; set isolation.mode to "process", or remove the setting`,
+			`ayb.toml:3: isolation.nsjail_path: there are no walls of the operating system within the server process; set isolation.mode to "process", or remove the setting`,
+		}},
+		{name: "an unknown mode of isolation", text: "[isolation]\nmode = 'proces'\n", want: problems{
+			`ayb.toml:2: isolation.mode must be "process" or "in-process"`,
 		}},
 	} {
 		t.Run(test.name, test.run)

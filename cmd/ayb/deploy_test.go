@@ -129,14 +129,14 @@ func TestDeploy_systemd_unit(t *testing.T) {
 			"DynamicUser": "yes", "StateDirectory": "ayb", "StateDirectoryMode": "0700", "UMask": "0077",
 			"ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes",
 			"ProtectKernelTunables": "yes", "ProtectKernelModules": "yes", "ProtectKernelLogs": "yes", "ProtectControlGroups": "yes",
-			"NoNewPrivileges": "yes", "CapabilityBoundingSet": "", "AmbientCapabilities": "", "RestrictSUIDSGID": "yes", "RestrictNamespaces": "yes",
+			"NoNewPrivileges": "yes", "CapabilityBoundingSet": "", "AmbientCapabilities": "", "RestrictSUIDSGID": "yes", "RestrictNamespaces": "user net pid ipc uts mnt",
 			"MemoryDenyWriteExecute": "yes", "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX", "LimitCORE": "0",
 		} {
 			if !slices.Equal(keys[key], []string{value}) {
 				t.Errorf("%s is %q, want %q", key, keys[key], value)
 			}
 		}
-		if !slices.Equal(keys["SystemCallFilter"], []string{"@system-service", "~@privileged @resources"}) {
+		if !slices.Equal(keys["SystemCallFilter"], []string{"@system-service @mount capset landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp", "~@keyring"}) {
 			t.Errorf("the system calls are %q", keys["SystemCallFilter"])
 		}
 	})

@@ -94,7 +94,3 @@ func (c *config) isLocal() bool {
 func (c *config) examineSnapshots(context.Context) []finding {
 	return []finding{found(fine, "snapshots", "not configured; this build can't take them yet, so back up %s by other means while the server is stopped", c.DataPath)}
 }
-
-func (c *config) examineIsolation(context.Context) []finding {
-	return []finding{found(fine, "isolation", isolation)}
-}

@@ -51,7 +51,7 @@ func TestDoctor_before_the_first_start(t *testing.T) {
 		{fine, "e-mail", "emails.jsonl can be written"},
 		{warning, "e-mail", "there is no mail server"},
 		{fine, "snapshots", "not configured"},
-		{fine, "isolation", "within the server process"},
+		{fine, "isolation", "worker processes stand behind"},
 	} {
 		if !has(report, want.grade, want.subject, want.text) {
 			t.Errorf("no line says %s %s ... %s", want.grade, want.subject, want.text)

@@ -8,8 +8,13 @@
 // client" is described in docs/cli.md.
 package main
 
-import "os"
+import (
+	"os"
+
+	"ayb/hosting/worker"
+)
 
 func main() {
+	worker.Main() // does not return if this process is to be a worker
 	os.Exit(run(os.Args[1:], surrounding{environ: os.Environ(), in: os.Stdin, out: os.Stdout, errout: os.Stderr}))
 }

@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ayb/hosting/worker"
 )
 
 // patience is how long a test waits for something that is about to happen.
@@ -42,6 +44,7 @@ var program = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	worker.Main() // as main does
 	status := m.Run()
 	if builtProgram.Load() {
 		if path, err := program(); err == nil {
@@ -275,7 +278,7 @@ func TestServer_needs_no_configuration(t *testing.T) {
 	if p.errout.await(ctx, regexp.MustCompile(`emails\.jsonl`)) == nil || strings.Contains(p.out.String()+p.errout.String(), "/confirm/") {
 		t.Errorf("what is no terminal should be told the file, and no link:\n%s%s", p.out, p.errout)
 	}
-	if !strings.Contains(p.out.String(), isolation) {
+	if !strings.Contains(p.out.String(), "\nIsolation: SQL runs in") {
 		t.Errorf("nothing was said of isolation:\n%s", p.out)
 	}
 	if strings.Contains(p.errout.String(), token) || strings.Contains(p.errout.String(), "SELECT") {

@@ -37,9 +37,6 @@ const (
 	stopTime  = 10 * time.Second
 )
 
-// isolation says where SQL runs.
-const isolation = "SQL runs within the server process, in a bounded SQLite memory behind an allow-list; worker processes are not in this build"
-
 // serverCommand is "ayb server".
 type serverCommand struct{ configFlag }
 
@@ -55,29 +52,36 @@ func (cmd serverCommand) Run(s surrounding) error {
 	context.AfterFunc(ctx, restore)
 	logger, flush := newLogger(c, s.errout)
 	defer flush()
-	return serve(ctx, c, s.out, logger)
+	return serve(ctx, c, s, logger)
 }
 
 // serve opens the engine and serves it until ctx ends. It returns when nothing
 // of it runs any more, at most stopTime after the end of ctx.
-func serve(ctx context.Context, c *config, out io.Writer, logger *slog.Logger) error {
+func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger) (err error) {
+	out := s.out
 	listener, err := listen(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer listener.Close() // the server closes it too, if it comes to that
 	port := listener.Addr().(*net.TCPAddr).Port
-	eng, err := openEngine(ctx, c, port, out, logger)
+	walls, err := c.isolate(logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, walls.close()) }()
+	eng, err := openEngine(ctx, c, walls, port, out, logger)
 	if ctx.Err() != nil && eng == nil {
 		return nil // stopped before it had begun
 	}
 	if err != nil {
 		return err
 	}
-	server := newServer(c, eng, port, logger)
+	server := newServer(c, eng, walls, port, logger)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	fmt.Fprintf(out, "Starting server %s...\nIsolation: %s.\n", joined(c.Host, int64(port)), isolation)
+	fmt.Fprintf(out, "Starting server %s...\n", joined(c.Host, int64(port)))
+	walls.say(out, s.errout)
 	if c.talksToTerminal() {
 		shown := ""
 		if isTerminal(out) {
@@ -117,9 +121,12 @@ func listen(ctx context.Context, c *config) (net.Listener, error) {
 }
 
 // openEngine opens the engine with e-mail as configured.
-func openEngine(ctx context.Context, c *config, port int, out io.Writer, logger *slog.Logger) (*ayb.Engine, error) {
+func openEngine(ctx context.Context, c *config, walls *isolation, port int, out io.Writer, logger *slog.Logger) (*ayb.Engine, error) {
 	cfg := c.engine()
 	cfg.Logger = logger
+	if walls.runner != nil {
+		cfg.Runner = walls.runner
+	}
 	cfg.PublicURL = c.publicURL(port)
 	cfg.Mail = mail.New(logger, c.transports(out, logger)...)
 	return ayb.Open(ctx, cfg)
@@ -128,7 +135,7 @@ func openEngine(ctx context.Context, c *config, port int, out io.Writer, logger 
 // newServer returns the HTTP server around the API of an engine. It has no bound
 // on a whole request or answer: those may stream for long, and are bounded piece
 // by piece by the handler.
-func newServer(c *config, eng *ayb.Engine, port int, logger *slog.Logger) *http.Server {
+func newServer(c *config, eng *ayb.Engine, walls *isolation, port int, logger *slog.Logger) *http.Server {
 	opt := &httpapi.Options{
 		PublicURL:      c.publicURL(port),
 		TrustedProxies: c.proxies(),
@@ -137,6 +144,7 @@ func newServer(c *config, eng *ayb.Engine, port int, logger *slog.Logger) *http.
 		MaxResultBytes: c.Limits.ResultBytes,
 		Stall:          c.Limits.WriteStall,
 		Logger:         logger,
+		Health:         walls.health,
 	}
 	if c.PublicURL == "" && len(opt.TrustedProxies) > 0 {
 		opt.PublicURL = "" // the proxies tell

@@ -43,7 +43,6 @@ func parent(name string) string {
 // What this build has no room for yet.
 const (
 	noSnapshots = "this build can't take snapshots yet; remove the table [snapshots]"
-	noWorkers   = "this build can't run SQL in worker processes yet; remove the setting"
 	noMetrics   = "this build can't serve metrics yet; remove the table [metrics]"
 )
 
@@ -116,9 +115,9 @@ func (c *config) limitSettings() []*setting {
 		entry("queue_time", durationValue{&l.QueueTime, time.Millisecond}, "Waiting for a turn on a database."),
 		entry("sql_bytes", sizeValue{&l.SQLBytes, 1, maxText}, "Length of a text of SQL."),
 		entry("parameters", numberValue{&l.Parameters, 1, 32766}, "Parameters of a statement."),
-		entry("value_bytes", sizeValue{&l.ValueBytes, 1 << 10, maxText}, "One text or blob, and one row."),
+		entry("value_bytes", sizeValue{&l.ValueBytes, 0, maxText}, "One text or blob, and one row."),
 		entry("result_bytes", sizeValue{&l.ResultBytes, 1024, 0}, "A result that is not streamed."),
-		entry("like_pattern_bytes", numberValue{&l.LikePatternBytes, 1, 50_000}, "Pattern of LIKE and GLOB."),
+		entry("like_pattern_bytes", numberValue{&l.LikePatternBytes, 0, 50_000}, "Pattern of LIKE and GLOB."),
 		entry("expression_depth", numberValue{&l.ExpressionDepth, 1, 1000}, "Depth of an expression."),
 		entry("compound_select", numberValue{&l.CompoundSelect, 1, 500}, "Terms of a compound SELECT."),
 		entry("columns", numberValue{&l.Columns, 1, 2000}, "Columns of a table, a result or an index."),
@@ -126,7 +125,7 @@ func (c *config) limitSettings() []*setting {
 		entry("trigger_depth", numberValue{&l.TriggerDepth, 1, 1000}, "Depth of triggers."),
 		entry("program_ops", numberValue{&l.ProgramOps, 1000, 250_000_000}, "Operations of the program that a statement compiles to."),
 		entry("connection_memory", sizeValue{&l.ConnectionMemory, 8 << 20, 2 << 30}, "Memory of one connection to a database."),
-		entry("owner_memory", sizeValue{&l.OwnerMemory, 0, 0}, "Memory of all of an owner's databases in a worker process."),
+		entry("owner_memory", sizeValue{&l.OwnerMemory, 64 << 20, 0}, "Memory of all connections of a worker process."),
 		entry("open_databases_memory", sizeValue{&l.OpenMemory, 0, 0}, "Memory of all open databases; the least recently used are closed."),
 		unbounded(entry("database_bytes", sizeValue{&l.DatabaseBytes, 0, 0}, "Size of a database.")),
 		unbounded(entry("entity_bytes", sizeValue{&l.EntityBytes, 0, 0}, "Size of all databases of one owner.")),
@@ -144,8 +143,10 @@ func (c *config) limitSettings() []*setting {
 	}
 	for _, s := range list {
 		switch s.key() {
-		case "owner_memory":
-			s.later, s.unset = noWorkers, "none"
+		case "value_bytes":
+			s.unset = "16MiB, and 1MiB in-process"
+		case "like_pattern_bytes":
+			s.unset = "1000, and 100 in-process"
 		case "open_databases_memory":
 			s.unset = "a quarter of the machine"
 		}
@@ -161,9 +162,11 @@ func (c *config) upkeepSettings() []*setting {
 		{name: "log.format", value: textValue{&c.Log.Format, oneOf("text", "json")}, about: `"text" or "json".`},
 		{name: "log.level", value: textValue{&c.Log.Level, oneOf("debug", "info", "warn", "error")}, about: `"debug", "info", "warn" or "error".`},
 		{name: "metrics.listen", value: textValue{&c.unused.text, nil}, later: noMetrics, unset: "none", about: "An address for metrics."},
-		{name: "isolation.mode", value: textValue{&c.Isolation.Mode, isolationMode}, about: `Where SQL runs: "in-process", within the server.`},
-		{name: "isolation.nsjail_path", value: textValue{&c.unused.text, nil}, later: "this build can't run SQL under nsjail yet; remove the setting", unset: "none", about: "The nsjail program, to run SQL under it."},
-		{name: "isolation.require", value: boolValue{&c.Isolation.Require}, about: "Whether to refuse to start without the walls of the operating system."},
+		{name: "isolation.mode", value: textValue{&c.Isolation.Mode, isolationMode}, unset: `"process" on Linux, "in-process" elsewhere`, about: `Where SQL runs: "process", in worker processes behind walls of the operating system; or "in-process", within the server.`},
+		{name: "isolation.nsjail_path", value: textValue{&c.Isolation.NsjailPath, nil}, unset: "none", about: "The nsjail program, to run worker processes under it."},
+		{name: "isolation.require", value: boolValue{&c.Isolation.Require}, about: "Whether to refuse to start if a wall of the operating system is missing."},
+		{name: "isolation.workers", value: numberValue{&c.Isolation.Workers, 1, 100_000}, about: "Worker processes at once; idle ones make room for others."},
+		{name: "isolation.idle", value: durationValue{&c.Isolation.Idle, time.Second}, about: "How long a worker process stays when nobody needs it."},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -63,6 +64,8 @@ func readArguments(root *kong.Application, args []string) ([]string, error) {
 func (r *argumentReader) read(arg string) error {
 	option := !r.plain && isOption(arg)
 	switch {
+	case !utf8.ValidString(arg): // kong would change it without a word
+		return r.wrong("invalid UTF-8 was detected in one or more arguments")
 	case r.helping:
 		return r.enter(arg)
 	case r.pending != nil && option:
@@ -110,20 +113,30 @@ func (r *argumentReader) option(arg string) error {
 		return nil
 	case flag.IsBool() && hasText:
 		return r.wrong("unexpected value '%s' for '%s' found; no more were expected", text, optionName(flag))
-	case r.has(flag.Value) && !flag.IsSlice():
+	case r.has(flag.Value) && !repeatable(flag):
 		return r.wrong("the argument '%s' cannot be used multiple times", optionWithValue(flag))
 	case flag.IsBool():
 		r.given = append(r.given, givenValue{value: flag.Value})
 		return nil
 	case flag.Tag.Has("greedy") && !hasText:
 		r.greedy = flag
-		r.given = append(r.given, givenValue{value: flag.Value})
+		r.expect(flag.Value)
 		return nil
 	case !hasText:
 		r.pending = flag
 		return nil
 	}
 	return r.take(flag.Value, text)
+}
+
+// repeatable reports whether an option may be given several times.
+func repeatable(flag *kong.Flag) bool { return flag.IsSlice() || flag.Tag.Has("greedy") }
+
+// expect notes that a greedy option was given, perhaps with no words at all.
+func (r *argumentReader) expect(value *kong.Value) {
+	if !r.has(value) {
+		r.given = append(r.given, givenValue{value: value})
+	}
 }
 
 // find returns the option of the command so far that has a name, with its
@@ -209,8 +222,8 @@ func (r *argumentReader) take(value *kong.Value, text string) error {
 	if err := r.check(value, text); err != nil {
 		return err
 	}
-	if last := len(r.given) - 1; r.greedy != nil && last >= 0 && r.given[last].value == value {
-		r.given[last].texts = append(r.given[last].texts, text)
+	if i := slices.IndexFunc(r.given, func(g givenValue) bool { return g.value == value }); i >= 0 && value.Tag.Has("greedy") {
+		r.given[i].texts = append(r.given[i].texts, text)
 		return nil
 	}
 	r.given = append(r.given, givenValue{value: value, texts: []string{text}})

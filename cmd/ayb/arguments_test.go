@@ -25,6 +25,7 @@ func TestArguments_are_handed_on_in_one_form(t *testing.T) {
 		{"client update_profile a --links x y --location z", "client update_profile --links=[\"x\",\"y\"] --location=z -- a"},
 		{"client update_profile a --links", "client update_profile --links=[] -- a"},
 		{"client update_profile a --links x,y", "client update_profile --links=[\"x,y\"] -- a"},
+		{"client update_profile --links x --links=y a --links z --links", "client update_profile --links=[\"x\",\"y\",\"z\"] -- a"},
 		{"client update_profile --links x -- a", "client update_profile --links=[\"x\"] -- a"},
 		{"client query a/b -- --x", "client query -- a/b --x"},
 		{"client query a/b -1", "client query -- a/b -1"},
@@ -69,7 +70,7 @@ func TestArguments_that_mean_nothing_are_refused(t *testing.T) {
 		"nonsense", "client nonsense", "client", "client list", "client list a b", "client list --format a", "client list a --format",
 		"client list a --format xml", "client query ab", "client --url", "client list a --url u", "client --url u --url v list a",
 		"client delete_database a/b --yes=no", "client update_database a/b", "client list a -x", "client list a --", "help nonsense",
-		"client query a/b --param x", "client list a --format csv --format csv",
+		"client query a/b --param x", "client query a/b \xff", "client query a/b --id short", "client list a --format csv --format csv",
 	} {
 		line, err := readArguments(grammar(), strings.Fields(args))
 		if args == "client list a --" { // only that options are over

@@ -130,7 +130,7 @@ func (c *connection) quietly() (*client.Client, error) {
 		c.url = *c.settings.DefaultURL
 	} else {
 		c.advise(fault.Invalid, "remember one with: ayb client set_default_url http://127.0.0.1:5433")
-		return nil, fault.New(fault.Invalid, "Server URL is required through --url parameter, AYB_SERVER_URL environment variable, or default_url in %s", c.file.path)
+		return nil, fault.New(fault.Invalid, "Server URL is required through --url parameter, AYB_SERVER_URL environment variable, or default_url in %s", c.file)
 	}
 	if token := c.option(c.options.Token, "AYB_API_TOKEN"); token != nil {
 		c.token = *token

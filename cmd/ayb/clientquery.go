@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"ayb/catalog"
@@ -26,7 +27,7 @@ type queryCommand struct {
 	Params []parameter `name:"param" placeholder:"name=value" sep:"none" help:"The value of a parameter; as often as there are parameters."`
 	File   *string     `name:"file" placeholder:"FILE" complete:"file" help:"Read the SQL from a file, - for standard input, and run it statement by statement."`
 	Output *string     `name:"output" placeholder:"FILE" complete:"file" help:"Write the rows to a file, which is there once it is complete."`
-	ID     string      `name:"id" placeholder:"value" help:"What 'ayb client cancel' can name the query by: 16 to 64 letters, digits, '-', '_' and '.'."`
+	ID     queryID     `name:"id" placeholder:"value" help:"What 'ayb client cancel' can name the query by: 16 to 64 letters, digits, '-', '_' and '.'."`
 }
 
 // Help shows how it is used.
@@ -75,6 +76,20 @@ func jsonReason(err error) string {
 		return f.Message
 	}
 	return "What follows ':=' must be JSON; for a text leave out the colon"
+}
+
+// A queryID is what a query can be cancelled by.
+type queryID string
+
+var queryIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{16,64}$`)
+
+// UnmarshalText reads an id.
+func (id *queryID) UnmarshalText(text []byte) error {
+	if !queryIDPattern.Match(text) {
+		return fault.New(fault.Invalid, "Argument must be 16 to 64 letters, digits, '-', '_' and '.'")
+	}
+	*id = queryID(text)
+	return nil
 }
 
 // Run runs SQL.
@@ -148,7 +163,7 @@ func (q *querying) one(out io.Writer, sql string) error {
 // remote returns the database as the shell sees it.
 func (q *querying) remote() *remote {
 	return &remote{
-		api: q.api, ref: q.cmd.ref(), id: q.cmd.ID, anonymous: q.token == "",
+		api: q.api, ref: q.cmd.ref(), id: string(q.cmd.ID), anonymous: q.token == "",
 		errout: q.errout, shown: isTerminal(q.errout) && !q.isDumb(), aside: !isTerminal(q.out) || q.cmd.Output != nil,
 	}
 }
@@ -281,7 +296,7 @@ func (p *rowPrinter) end(sum catalog.Summary) error {
 
 // cancelCommand is "ayb client cancel".
 type cancelCommand struct {
-	ID string `arg:"" name:"query_id" help:"The id that the query was given with --id."`
+	ID queryID `arg:"" name:"query_id" help:"The id that the query was given with --id."`
 }
 
 // Run cancels a query.
@@ -290,7 +305,7 @@ func (cmd cancelCommand) Run(c *connection) error {
 	if err != nil {
 		return err
 	}
-	if err := api.Cancel(c.ctx, cmd.ID); err != nil {
+	if err := api.Cancel(c.ctx, string(cmd.ID)); err != nil {
 		return err
 	}
 	c.say("Cancelled query %s", cmd.ID)

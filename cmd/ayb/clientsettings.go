@@ -33,6 +33,14 @@ type clientSettings struct {
 // without a home.
 type settingsFile struct{ path string }
 
+// String returns where the file is.
+func (f settingsFile) String() string {
+	if f.path == "" {
+		return "a configuration file, for which there is no home directory"
+	}
+	return f.path
+}
+
 // settingsPath returns where the file is by default; empty if this person has no
 // home.
 func settingsPath(s surrounding) string {

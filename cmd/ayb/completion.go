@@ -178,7 +178,7 @@ func (c completer) options(last string) (found candidates) {
 		return found
 	}
 	for _, flag := range c.reader.options() {
-		if !c.reader.has(flag.Value) || flag.IsSlice() {
+		if !c.reader.has(flag.Value) || repeatable(flag) {
 			found.words = append(found.words, [2]string{optionName(flag), flag.Help})
 		}
 	}

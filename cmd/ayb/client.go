@@ -119,6 +119,14 @@ func (c *connection) anybody() (*client.Client, error) {
 	return api, err
 }
 
+// stranger is anybody, without a token: for what people do who have none, or none
+// that works any more.
+func (c *connection) stranger() (*client.Client, error) {
+	none := ""
+	c.options.Token = &none
+	return c.anybody()
+}
+
 // quietly is anybody, and remembers nothing.
 func (c *connection) quietly() (*client.Client, error) {
 	if err := c.settle(); err != nil {

@@ -28,7 +28,7 @@ func (registerCommand) Help() string {
 
 // Run asks for an account.
 func (cmd registerCommand) Run(c *connection) error {
-	api, err := c.anybody()
+	api, err := c.stranger()
 	if err != nil {
 		return err
 	}
@@ -52,12 +52,12 @@ type confirmCommand struct {
 // Run exchanges the token for one of the API, and keeps that. The token works
 // once: if what it was exchanged for can't be kept, it is shown at least.
 func (cmd confirmCommand) Run(c *connection) error {
-	api, err := c.anybody()
+	api, err := c.stranger()
 	if err != nil {
 		return err
 	}
 	c.advise(fault.Unauthenticated, "a token works once and not for long; get another e-mail with: ayb client log_in NAME")
-	confirmed, err := api.WithToken("").Confirm(c.ctx, cmd.Token)
+	confirmed, err := api.Confirm(c.ctx, cmd.Token)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ type logInCommand struct {
 
 // Run asks for an e-mail.
 func (cmd logInCommand) Run(c *connection) error {
-	api, err := c.anybody()
+	api, err := c.stranger()
 	if err != nil {
 		return err
 	}

@@ -121,6 +121,25 @@ printf '%s\n' "${COMPREPLY[@]}"`
 	}
 }
 
+func TestCompletion_works_in_fish(t *testing.T) {
+	fish, err := exec.LookPath("fish")
+	if err != nil {
+		t.Skip("fish is not installed")
+	}
+	for line, want := range map[string]string{
+		"ayb client create_d":        "create_database\tMake a database.\n",
+		"ayb client list --format=j": "--format=json\n--format=jsonl\n",
+		"ayb nonsense ":              "",
+	} {
+		cmd := command(t, t.TempDir(), nil, "version")
+		shell := exec.CommandContext(t.Context(), fish, "--no-config", "-c", "ayb completion fish | source; complete -C $argv[1]", line)
+		shell.Env = append(cmd.Env, "HOME="+t.TempDir(), fmt.Sprintf("PATH=%s:%s", filepath.Dir(cmd.Path), os.Getenv("PATH")))
+		if out, err := shell.CombinedOutput(); err != nil || string(out) != want {
+			t.Errorf("%s: %q, want %q; %v", line, out, want, err)
+		}
+	}
+}
+
 // The other shells check at least that their scripts can be read, where they are
 // installed.
 func TestCompletion_scripts_are_read_by_their_shells(t *testing.T) {

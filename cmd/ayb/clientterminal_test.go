@@ -64,6 +64,13 @@ func (c *terminalCommand) await(pattern string) {
 	}
 }
 
+// reset forgets what was on the screen.
+func (o *output) reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
+}
+
 // press types something.
 func (c *terminalCommand) press(keys string) {
 	c.t.Helper()
@@ -154,8 +161,18 @@ func TestClient_at_a_terminal(t *testing.T) {
 		c := atTerminal(t, append(environ, "PAGER="), "client", "query", "alice/test")
 		c.await(`Launching an interactive session for alice/test\r\n`)
 		c.await(`alice/test> `)
-		c.press("SELECT :a\n+ 1 AS sum;\n")
+		c.press("SELECT 1\n+ 1 AS sum;\n")
 		c.await(`sum`)
+		for range 2 {
+			c.press(endless + ";\n")
+			c.await(`running 1s`)
+			c.press("\x03")
+			c.await(`cancelled`)
+			c.seen.reset()
+			c.press("SELECT 40 + 2 AS answer;\n")
+			c.await(`42`)
+			c.seen.reset()
+		}
 		c.press(".quit\n")
 		if status := c.end(); status != 0 {
 			t.Errorf("the exit status is %d", status)

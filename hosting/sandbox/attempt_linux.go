@@ -17,7 +17,7 @@ type target struct {
 	Variable   string // an environment variable
 	Descriptor int    // a file that was left open
 	Secret     string // a file
-	Foreign    string // a file of another user; empty unless the parent is root
+	Foreign    string // a file of another user; empty if the parent can make none
 	Drop       string // a directory that anybody may write to
 	Port       int    // of a TCP server on 127.0.0.1
 	Abstract   string // an abstract socket that listens

@@ -50,15 +50,15 @@ func namespaceFlags() map[Layer]uintptr {
 	}
 }
 
-// namespaces asks for the namespaces. An ordinary user gets them by way of a user
-// namespace, wanted or not.
+// namespaces asks for the namespaces. Whoever may not make them gets them by way of
+// a user namespace, wanted or not.
 func (p Policy) namespaces(attr *syscall.SysProcAttr) {
 	for layer, flag := range namespaceFlags() {
 		if p.wants(layer) {
 			attr.Cloneflags |= flag
 		}
 	}
-	if attr.Cloneflags != 0 && os.Geteuid() != 0 {
+	if attr.Cloneflags != 0 && !has(unix.CAP_SYS_ADMIN) {
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 	}
 }
@@ -67,20 +67,17 @@ func (p Policy) namespaces(attr *syscall.SysProcAttr) {
 // gives it the right to build its own walls there before it gives all rights up;
 // outside that number means the user it runs as.
 func (p Policy) user(attr *syscall.SysProcAttr) {
-	uid, gid, root := os.Geteuid(), os.Getegid(), os.Geteuid() == 0
-	if root && p.wants(Privileges) {
-		uid, gid = cmp.Or(p.UID, uid), cmp.Or(p.GID, gid)
-	}
+	uid, gid := p.outside()
 	if attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: gid, Size: 1}}
-		if root { // the kernel lets nobody else drop the parent's groups
+		if mayBecomeOthers() { // the kernel lets nobody else drop the parent's groups
 			attr.GidMappingsEnableSetgroups = true
 			attr.Credential = &syscall.Credential{}
 		}
 		return
 	}
-	if !root || uid == 0 && gid == 0 {
+	if uid == os.Geteuid() && gid == os.Getegid() {
 		return
 	}
 	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
@@ -88,3 +85,16 @@ func (p Policy) user(attr *syscall.SysProcAttr) {
 		attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP}
 	}
 }
+
+// outside returns whom the worker is to the rest of the machine.
+func (p Policy) outside() (uid, gid int) {
+	uid, gid = os.Geteuid(), os.Getegid()
+	if mayBecomeOthers() && p.wants(Privileges) {
+		uid, gid = cmp.Or(p.UID, uid), cmp.Or(p.GID, gid)
+	}
+	return uid, gid
+}
+
+// mayBecomeOthers reports whether this process may start one of another user, as
+// root may unless it is root of a container only.
+func mayBecomeOthers() bool { return has(unix.CAP_SETUID) && has(unix.CAP_SETGID) }

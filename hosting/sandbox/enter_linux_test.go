@@ -265,14 +265,15 @@ func runParent(p Policy, args []string) error {
 	return cmd.Wait()
 }
 
-// jails returns the jails of this machine, and none.
+// jails returns the jails of this machine, and none. The package that nsjail comes
+// from may be out of reach, so that it may be missing where all else must be there.
 func jails(t *testing.T) map[string]Jail {
 	t.Helper()
 	found := map[string]Jail{"no jail": {}}
 	if path := os.Getenv("AYB_NSJAIL"); path != "" {
 		found["nsjail"] = Jail{Nsjail, path}
 	} else {
-		untested(t, "nsjail: AYB_NSJAIL does not name it; scripts/nsjail gets it")
+		t.Log("NOT TESTED: nsjail, because AYB_NSJAIL does not name it; scripts/nsjail gets it")
 	}
 	path := os.Getenv("AYB_BUBBLEWRAP")
 	if path == "" {

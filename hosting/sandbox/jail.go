@@ -1,26 +1,9 @@
 package sandbox
 
 import (
-	"debug/elf"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 )
-
-// remark says who made a wall, if it was not us.
-func (j Jail) remark() string {
-	if j.Kind == "" {
-		return ""
-	}
-	return "Made by " + string(j.Kind) + "."
-}
-
-// jailLayers are the layers that a jail makes. The others are the worker's own
-// doing, in a jail as elsewhere.
-func jailLayers() []Layer {
-	return []Layer{Environment, Users, Network, Processes, IPC, Hostname, Mounts}
-}
 
 // A jailed program is what a jail starts, and what of the file system it is to see.
 type jailed struct {
@@ -31,32 +14,6 @@ type jailed struct {
 
 	// uid and gid are whom user 0 of the jail is outside; zero: whoever starts it.
 	uid, gid int
-}
-
-// libraries are where a program that is linked with a C library has it from.
-func libraries() []string {
-	return []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"}
-}
-
-// newJailed looks at a program. One that is linked statically needs nothing.
-func newJailed(program string, p Policy) (jailed, error) {
-	j := jailed{program: program, policy: p, proc: threadsNeedProc}
-	file, err := elf.Open(program)
-	if err != nil {
-		return j, err
-	}
-	defer file.Close()
-	for _, part := range file.Progs {
-		if part.Type != elf.PT_INTERP {
-			continue
-		}
-		for _, path := range libraries() {
-			if _, err := os.Stat(path); err == nil {
-				j.needs = append(j.needs, path)
-			}
-		}
-	}
-	return j, nil
 }
 
 // nsjailConfig returns the configuration of nsjail in protobuf's text form. What
@@ -165,9 +122,4 @@ func (j jailed) bubblewrapArguments() []string {
 		args = append(args, "--bind", path, path)
 	}
 	return append(args, "--remount-ro", "/", "--chdir", "/", "--", j.program)
-}
-
-// absolute reports whether all paths that a jail is told are absolute.
-func (j jailed) absolute() bool {
-	return filepath.IsAbs(j.program) && filepath.IsAbs(j.policy.Jail.Path)
 }

@@ -27,7 +27,8 @@ type Policy struct {
 	// writable memory, used or only reserved; Go and a C library need about
 	// 128 MiB of it. FileBytes is the largest size of a file. OpenFiles counts
 	// descriptors. Threads is enforced in a user namespace only, because
-	// elsewhere the kernel would count all threads of the user.
+	// elsewhere the kernel would count all threads of the user, and not for a
+	// worker that is root outside, because of root's it counts none.
 	DataBytes int64 `json:",omitzero"`
 	FileBytes int64 `json:",omitzero"`
 	OpenFiles int   `json:",omitzero"`
@@ -44,7 +45,7 @@ type Policy struct {
 	GID int `json:",omitzero"`
 
 	// Jail is a program that starts the worker inside walls of its own, which
-	// then stand for our namespaces. The zero Jail is none.
+	// then stand for our namespaces, all of them. The zero Jail is none.
 	Jail Jail `json:",omitzero"`
 }
 

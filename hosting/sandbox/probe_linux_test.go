@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"slices"
@@ -170,4 +171,51 @@ func TestProbe_leaves_nothing_behind(t *testing.T) {
 	if shared, _ := os.ReadFile("/proc/sysvipc/shm"); strings.Contains(string(shared), " 1600 ") {
 		t.Errorf("it left shared memory: %s", shared)
 	}
+}
+
+// runContained is in a container that allows no namespaces, as many do. It probes
+// and prints what it has found.
+func runContained(p Policy, args []string) error {
+	if err := enterAll(p); err != nil {
+		return err
+	}
+	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+		return err
+	}
+	if err := dropCapabilities(); err != nil {
+		return err
+	}
+	report, err := Probe(context.Background(), args[0], Policy{})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(report)
+}
+
+func TestProbe_where_namespaces_are_forbidden(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := child(t, Policy{Layers: []Layer{Users}}, "contained", exe)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	var report Report
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range report {
+		want := Active
+		if slices.Contains([]Layer{Users, Network, Processes, IPC, Hostname, Mounts}, f.Layer) {
+			want = Missing
+		}
+		if f.State != want || want == Missing && !strings.Contains(f.Reason, "namespaces") {
+			t.Errorf("%+v, want %s", f, want)
+		}
+	}
+	t.Logf("the operator reads\n%v", report)
 }

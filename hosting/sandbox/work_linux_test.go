@@ -31,18 +31,18 @@ func runWork(p Policy, _ []string) error {
 	if err := runner.Create(ctx, w.job.DB); err != nil {
 		return err
 	}
-	const rows = `WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c WHERE x < 60000) `
+	const rows = `WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM c WHERE x < 20000) `
 	for _, text := range []string{
 		"CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c)",
 		"INSERT INTO t " + rows + "SELECT x, hex(randomblob(100)), randomblob(100) FROM c",
 		"CREATE INDEX t_b ON t(b)",
 		"CREATE INDEX t_bc ON t(b, c)",
 		"CREATE VIRTUAL TABLE f USING fts5(body)",
-		"INSERT INTO f " + rows + "SELECT 'number ' || x || ' of many' FROM c WHERE x < 20000",
+		"INSERT INTO f " + rows + "SELECT 'number ' || x || ' of many' FROM c WHERE x < 5000",
 		"SELECT count(*) FROM f WHERE f MATCH 'number AND 17'",
 		"CREATE VIRTUAL TABLE r USING rtree(id, x0, x1)",
 		"INSERT INTO r VALUES (1, 2, 3)",
-		"SELECT sum(length(b)) FROM (SELECT b, c FROM t ORDER BY c, b DESC LIMIT -1 OFFSET 100)", // sorts 18 MB
+		"SELECT sum(length(b)) FROM (SELECT b, c FROM t ORDER BY c, b DESC LIMIT -1 OFFSET 100)", // sorts 6 MB, of which 2 fit into memory
 		"SELECT count(*) FROM (SELECT a, b, c FROM t GROUP BY c, b, a)",
 		"UPDATE t SET c = NULL WHERE a % 3 = 0; DELETE FROM t WHERE a % 5 = 0",
 		"ANALYZE",
@@ -93,7 +93,7 @@ func (w *workload) crowd(ctx context.Context) error {
 	var running sync.WaitGroup
 	for i := range 8 {
 		running.Go(func() {
-			faults <- w.run(ctx, "SELECT count(*), max(length(v)) FROM t, (SELECT hex(randomblob(500000)) AS v)")
+			faults <- w.run(ctx, "SELECT length(hex(randomblob(500000))), (SELECT count(*) FROM t WHERE b > 'B')")
 		})
 		running.Go(func() {
 			faults <- w.run(ctx, fmt.Sprintf("INSERT INTO t(b) VALUES (%d)", i))

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 
+	"golang.org/x/term"
+
 	"ayb/internal/format"
 )
 
@@ -37,7 +39,7 @@ func fileOf(stream any) *os.File {
 // isTerminal reports whether a person is at the other end.
 func isTerminal(stream any) bool {
 	file := fileOf(stream)
-	return file != nil && isTerminalFile(file)
+	return file != nil && term.IsTerminal(int(file.Fd()))
 }
 
 // hasColor reports whether output may be coloured: on a terminal that knows how,
@@ -49,6 +51,6 @@ func (s surrounding) hasColor(w io.Writer) bool {
 
 // isDumb reports whether the terminal can't move its cursor.
 func (s surrounding) isDumb() bool {
-	term, _ := s.variable("TERM")
-	return term == "dumb"
+	kind, _ := s.variable("TERM")
+	return kind == "dumb"
 }

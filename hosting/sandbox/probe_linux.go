@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ayb/fault"
 )
 
@@ -42,20 +44,29 @@ func Main() {
 	if len(os.Args) < 2 || !strings.HasPrefix(os.Args[1], probeArgument) {
 		return
 	}
+	// Not os.Exit, which under the race detector waits for a second.
+	unix.Exit(probe(os.Args[1][len(probeArgument):]))
+}
+
+// probe answers the question in its argument on the standard output, and returns
+// with what code the process ends.
+func probe(text string) int {
 	var q question
-	if text := os.Args[1][len(probeArgument):]; json.Unmarshal([]byte(text), &q) != nil {
-		os.Exit(0) // what runProgram starts
+	if json.Unmarshal([]byte(text), &q) != nil {
+		return 0 // what runProgram starts
 	}
 	p, _, err := FromArgs(os.Args)
 	if err != nil {
-		os.Exit(1)
+		return 1
 	}
 	if q.Layers == nil {
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
+		return 0
 	}
-	_ = json.NewEncoder(os.Stdout).Encode(q.answer(p))
-	os.Exit(0)
+	if json.NewEncoder(os.Stdout).Encode(q.answer(p)) != nil {
+		return 1
+	}
+	return 0
 }
 
 // answer enters the policy's layers and tries what the question asks for.

@@ -117,6 +117,9 @@ func (w *workload) crowd(ctx context.Context) error {
 func TestEnter_a_worker_works_behind_all_layers(t *testing.T) {
 	for name, jail := range jails(t) {
 		t.Run(name, func(t *testing.T) {
+			if raceDetector && jail.Kind != "" {
+				t.Skip("too slow under the race detector, which looks at the same code without a jail")
+			}
 			out, err := child(t, usable(t, jail), "work").CombinedOutput()
 			if err != nil {
 				t.Errorf("%v\n%s", err, out)

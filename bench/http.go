@@ -12,18 +12,19 @@ import (
 	"ayb"
 )
 
-// An apiContender is the built program, configured as it is out of the box, with
-// a token of the owner of the database.
+// An apiContender is the built program, configured as it is out of the box except
+// for where SQL runs, with a token of the owner of the database.
 type apiContender struct {
 	program string // the file of the program
+	mode    string // isolation.mode
 	data    string // its data path
 	token   string
 }
 
 // newAPIContender makes the data path of a server, with an account, its token
 // and a database of places.
-func newAPIContender(ctx context.Context, program, dir string) (c apiContender, err error) {
-	c = apiContender{program: program, data: filepath.Join(dir, "data")}
+func newAPIContender(ctx context.Context, program, mode, dir string) (c apiContender, err error) {
+	c = apiContender{program: program, mode: mode, data: filepath.Join(dir, "data-"+mode)}
 	eng, err := ayb.Open(ctx, ayb.Config{DataPath: c.data})
 	if err != nil {
 		return c, err
@@ -37,16 +38,16 @@ func newAPIContender(ctx context.Context, program, dir string) (c apiContender, 
 	return c, err
 }
 
-func (apiContender) name() string { return "ayb server" }
+func (c apiContender) name() string { return "ayb server, " + c.mode }
 
 func (c apiContender) start(ctx context.Context, dir string) (*process, error) {
-	return startServer(ctx, c.program, dir, c.data)
+	return startServer(ctx, c.program, dir, c.data, "AYB__ISOLATION__MODE="+c.mode)
 }
 
 // startServer runs "ayb server" on a port of its choice, with a data path and
-// nothing else configured.
-func startServer(ctx context.Context, program, dir, data string) (*process, error) {
-	return launch(ctx, dir, []string{"AYB__HOST=127.0.0.1", "AYB__PORT=0", "AYB__DATA_PATH=" + data}, program, "server")
+// nothing else configured than what is given.
+func startServer(ctx context.Context, program, dir, data string, environ ...string) (*process, error) {
+	return launch(ctx, dir, append(environ, "AYB__HOST=127.0.0.1", "AYB__PORT=0", "AYB__DATA_PATH="+data), program, "server")
 }
 
 const queryPath = "/v1/alice/places/query"
@@ -61,24 +62,42 @@ func (c apiContender) insert(b []byte) []byte {
 }
 
 // httpQueries measures what the whole of the server (token, permission, bounds,
-// audit, JSON, log) adds to the same prepared query in a bare handler. Both are
-// processes of their own, and so is what asks them.
+// audit, JSON, log) adds to the same prepared query in a bare handler, and what
+// worker processes add to that. All are processes of their own, and so is what
+// asks them.
 func httpQueries(ctx context.Context, dir string) ([]figure, error) {
 	dir = filepath.Join(dir, "http")
 	program, err := buildServer(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	api, err := newAPIContender(ctx, program, dir)
+	api, err := newAPIContender(ctx, program, "in-process", dir)
 	if err != nil {
 		return nil, err
 	}
+	walled, err := newAPIContender(ctx, program, "process", dir)
+	if err != nil {
+		return nil, err
+	}
+	bare, err := duel(ctx, dir, api, bareContender{api}, 0.75)
+	if err != nil {
+		return nil, err
+	}
+	walls, err := duel(ctx, dir, walled, api, 0.75)
+	return append(bare, walls...), err
+}
+
+// duel measures how two contenders compare at reading and at writing; the bar is
+// for reading.
+func duel(ctx context.Context, dir string, a, b contender, bar float64) ([]figure, error) {
 	sided := make([]*side, 2)
-	for i, c := range []contender{api, bareContender{api}} {
-		if sided[i], err = newSide(ctx, c, filepath.Join(dir, strconv.Itoa(i))); err != nil {
+	for i, c := range []contender{a, b} {
+		s, err := newSide(ctx, c, filepath.Join(dir, c.name()))
+		if err != nil {
 			return nil, err
 		}
-		defer sided[i].close()
+		defer s.close()
+		sided[i] = s
 	}
 	reads, err := race(sided, (*asker).query)
 	if err != nil {
@@ -88,8 +107,8 @@ func httpQueries(ctx context.Context, dir string) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(reads.figures("query by key over HTTP, ayb server / bare handler", 0.75),
-		writes.figures("durable INSERT over HTTP, ayb server / bare handler", 0)...), nil
+	who := a.name() + " / " + b.name()
+	return append(reads.figures("query by key over HTTP, "+who, bar), writes.figures("durable INSERT over HTTP, "+who, 0)...), nil
 }
 
 // A side is a contender that runs, and the load on it.

@@ -46,6 +46,7 @@ func (cmd serverCommand) Run(s surrounding) error {
 	if err != nil {
 		return err
 	}
+	relaxCollector()
 	signal.Ignore(syscall.SIGPIPE) // nobody has to read what is printed
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer restore()

@@ -81,6 +81,10 @@ func (c *call) exchange(w *worker, body []byte) {
 			return
 		}
 		c.giveCredit(w, len(in))
+		if w.takeOver(c) {
+			w.read(c)
+			continue
+		}
 		select {
 		case <-c.ready:
 		case <-done:

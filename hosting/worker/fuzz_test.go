@@ -61,7 +61,7 @@ func FuzzRunner_reads_frames(f *testing.F) {
 			if err != nil {
 				break
 			}
-			if _, ok := w.take(f); !ok {
+			if _, _, ok := w.take(f); !ok {
 				break
 			}
 		}

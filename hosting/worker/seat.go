@@ -137,6 +137,9 @@ func (s *seat) retire(evenInUse bool) (w *worker, ok bool) {
 	w.leaving, w.retired = true, true
 	w.patience = time.AfterFunc(endPatience, func() { w.end(death{closing: true}) })
 	s.mu.Unlock()
+	w.mu.Lock()
+	w.rouse()
+	w.mu.Unlock()
 	w.out.send(kindBye, 0, nil)
 	return w, true
 }

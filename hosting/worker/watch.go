@@ -151,6 +151,7 @@ func (r *Runner) inspect(now time.Time) (busy bool, next time.Duration, any bool
 func (w *worker) inspect(now time.Time) (busy bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.rouse()
 	var oldest *call
 	late := false
 	for _, c := range w.calls {
@@ -162,9 +163,9 @@ func (w *worker) inspect(now time.Time) (busy bool) {
 			oldest = c
 		}
 		if c.unwanted.IsZero() && (c.ctx.Err() != nil || w.r.isClosing()) {
-			c.unwanted = now
+			c.unwanted = now.Add(-2 * tick)
 		}
-		if !c.unwanted.IsZero() && !c.cancelled && now.Sub(c.unwanted) > tick { // it was asked nicely
+		if !c.unwanted.IsZero() && !c.cancelled && now.Sub(c.unwanted) > tick { // or it was asked nicely
 			c.unwanted = now
 			c.cancelled = true
 			w.out.post(kindCancel, c.id, nil)
@@ -254,5 +255,6 @@ func (w *worker) kill(d death) {
 	if w.death == (death{}) {
 		w.death = d
 	}
+	w.rouse()
 	w.cmd.Process.Kill()
 }

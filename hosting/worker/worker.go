@@ -24,6 +24,8 @@ type worker struct {
 	gone   chan struct{} // closed when the process has ended and all know
 
 	columns columnCache
+	in      *frameReader  // of who reads
+	keeper  chan struct{} // has an element when the keeper is to read
 
 	// Guarded by seat.mu.
 	users    int         // calls and sessions
@@ -37,6 +39,8 @@ type worker struct {
 	dead     bool // no call can be registered any more
 	calls    map[uint32]*call
 	last     uint32
+	reading  bool // somebody reads the socket
+	broken   bool // there is nothing more to read
 	sessions map[uint64]*session
 	over     map[uint64]error // sessions that ended before their Begin was answered
 	ended    []func()         // to be told that their session is over
@@ -68,7 +72,7 @@ const (
 // start starts a process and waits until it is ready.
 func (s *seat) launch() (*worker, error) {
 	w := &worker{
-		r: s.r, seat: s, ready: make(chan error, 1), gone: make(chan struct{}),
+		r: s.r, seat: s, ready: make(chan error, 1), gone: make(chan struct{}), keeper: make(chan struct{}, 1), reading: true,
 		calls: map[uint32]*call{}, sessions: map[uint64]*session{}, over: map[uint64]error{},
 	}
 	hello, err := json.Marshal(s.settings())
@@ -79,11 +83,11 @@ func (s *seat) launch() (*worker, error) {
 		s.r.discharge()
 		return nil, fault.Wrap(fault.Unavailable, err, "The server can't start a process for this database; try again in a moment")
 	}
-	w.out = newFrameWriter(w.socket)
+	w.in, w.out = newFrameReader(w.socket), newFrameWriter(w.socket)
 	if !s.r.add(w) {
 		w.end(death{closing: true})
 	}
-	go w.receive()
+	go w.keep()
 	s.r.watch()
 	w.out.send(kindHello, 0, hello)
 	patience := time.NewTimer(startPatience)
@@ -176,36 +180,6 @@ func (w *worker) credit(c *call, n int64) {
 	w.out.send(kindCredit, c.id, b[:])
 }
 
-// receive takes what the worker sends until there is no more, and buries it.
-func (w *worker) receive() {
-	in := newFrameReader(w.socket)
-	var last *call // has got something and was not told
-	for {
-		f, err := in.next()
-		if err != nil {
-			w.end(death{cause: err, violation: err == errTooLong})
-			break
-		}
-		c, ok := w.take(f)
-		w.tell()
-		if !ok {
-			w.end(death{cause: fmt.Errorf("%w: frame of kind %d and %d bytes", errViolation, f.kind, len(f.payload)), violation: true})
-			break
-		}
-		if last != nil && last != c {
-			last.wake()
-		}
-		if last = c; last != nil && !in.more() {
-			last.wake()
-			last = nil
-		}
-	}
-	if last != nil {
-		last.wake()
-	}
-	w.bury()
-}
-
 // tell calls those who are to be told something, without w.mu.
 func (w *worker) tell() {
 	w.mu.Lock()
@@ -225,34 +199,34 @@ func (c *call) wake() {
 	}
 }
 
-// take acts on one frame. It returns the call that has got something, and
-// whether the frame made sense.
-func (w *worker) take(f frame) (*call, bool) {
+// take acts on one frame. It returns the call that has got something, whether
+// nobody waits any more, and whether the frame made sense.
+func (w *worker) take(f frame) (c *call, idle, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.started {
-		return nil, w.begun(f)
+		return nil, false, w.begun(f)
 	}
 	switch f.kind {
 	case kindStatus:
-		return nil, w.told(f)
+		return nil, false, w.told(f)
 	case kindSessionEnded:
-		return nil, w.sessionEnded(f.payload)
+		return nil, false, w.sessionEnded(f.payload)
 	case kindLogFull:
-		return nil, w.logFull(f)
+		return nil, false, w.logFull(f)
 	case kindDone:
 		if f.id == 0 {
 			var last reply
 			ok := last.decode(f.payload)
 			w.account(last.stats)
-			return nil, ok
+			return nil, false, ok
 		}
 	}
-	c := w.calls[f.id]
-	if c == nil {
-		return nil, false
+	if c = w.calls[f.id]; c == nil {
+		return nil, false, false
 	}
-	return c, w.progress(c, f)
+	ok = w.progress(c, f)
+	return c, len(w.calls) == 0, ok
 }
 
 // begun takes the first frame of a worker.
@@ -347,6 +321,7 @@ func (w *worker) end(d death) {
 	if w.death == (death{}) {
 		w.death = d
 	}
+	w.rouse()
 	w.mu.Unlock()
 	w.cmd.Process.Kill()
 }

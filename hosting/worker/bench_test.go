@@ -3,6 +3,10 @@ package worker
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -141,4 +145,65 @@ func BenchmarkCold(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkMemory is the memory of 100 workers that have each served a write and
+// a read, shared pages counted once.
+func BenchmarkMemory(b *testing.B) {
+	for name, layers := range map[string][]sandbox.Layer{"process": noWalls, "sandboxed": nil} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				r, err := New(Config{Dir: b.TempDir(), Sandbox: sandbox.Policy{Layers: layers}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				h := &harness{TB: b, Runner: r}
+				for range 100 {
+					h = h.owner().create()
+					h.must("CREATE TABLE t (a)")
+					h.must("SELECT count(*) FROM t")
+				}
+				var pss, rss int64
+				for _, w := range r.allWorkers() {
+					p, r := memoryOf(b, w.cmd.Process.Pid)
+					pss, rss = pss+p, rss+r
+				}
+				b.ReportMetric(float64(pss)/1024, "PSS-MB")
+				b.ReportMetric(float64(rss)/1024, "RSS-MB")
+				if err := r.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// memoryOf returns the memory of a process in KiB: its share of what it has, and
+// all that it has.
+func memoryOf(b *testing.B, pid int) (pss, rss int64) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		b.Skip(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var n int64
+		if _, err := fmt.Sscanf(line, "Pss: %d kB", &n); err == nil {
+			pss = n
+		}
+		if _, err := fmt.Sscanf(line, "Rss: %d kB", &n); err == nil {
+			rss = n
+		}
+	}
+	return pss, rss
+}
+
+// BenchmarkSpawn is the start and end of this program when it does nothing: what
+// the first query of an owner is measured against.
+func BenchmarkSpawn(b *testing.B) {
+	nothing := program(b, idleName)
+	for b.Loop() {
+		if err := exec.Command(nothing).Run(); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -12,6 +12,9 @@ import (
 	"ayb/hosting/sandbox"
 )
 
+// idleName is the name of a program that does nothing.
+const idleName = "idle"
+
 // TestMain makes this program a worker when it was started as one, or something
 // that only looks like one if it was started by a name that says so.
 func TestMain(m *testing.M) {
@@ -19,8 +22,11 @@ func TestMain(m *testing.M) {
 	if evil, ok := strings.CutPrefix(name, evilPrefix); ok {
 		os.Exit(beEvil(evil))
 	}
-	if name == orphanName {
+	switch name {
+	case orphanName:
 		beParent()
+	case idleName:
+		os.Exit(0)
 	}
 	Main()
 	os.Exit(m.Run())

@@ -1,0 +1,187 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"ayb/fault"
+	"ayb/hosting"
+)
+
+func testTurns(limits hosting.Limits, slots int) *turns {
+	limits = limits.WithDefaults()
+	return newTurns(&limits, slots)
+}
+
+func by(name string) hosting.Caller { return hosting.Caller{Address: name} }
+
+var (
+	readLane  = laneKey{db: hosting.DB{Database: newID()}}
+	writeLane = laneKey{db: readLane.db, writes: true}
+)
+
+// queued returns how many wait.
+func (t *turns) queued() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, l := range t.lanes {
+		n += l.queued
+	}
+	return n
+}
+
+func TestTurns_one_caller_leaves_room_for_others(t *testing.T) {
+	turns := testTurns(hosting.Limits{QueueTime: patience}, 8)
+	var hog []*ticket
+	for range 5 { // of six for reading
+		k, err := turns.take(t.Context(), readLane, by("hog"), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hog = append(hog, k)
+	}
+	got := make(chan *ticket)
+	go func() {
+		k, err := turns.take(t.Context(), laneKey{db: hosting.DB{Database: newID()}}, by("hog"), 0)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- k
+	}()
+	eventually(t, "the hog waits", func() bool { return turns.queued() == 1 })
+	k, err := turns.take(t.Context(), readLane, by("other"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns.give(k)
+	turns.give(hog[0])
+	turns.give(<-got)
+	if w, err := turns.take(t.Context(), writeLane, by("hog"), 0); err != nil {
+		t.Errorf("reads hold up a write: %v", err)
+	} else {
+		turns.give(w)
+	}
+}
+
+func TestTurns_callers_are_served_in_turn(t *testing.T) {
+	turns := testTurns(hosting.Limits{QueueTime: patience, Readers: 1}, 8)
+	first, err := turns.take(t.Context(), readLane, by("first"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var order []string
+	var all sync.WaitGroup
+	for i, name := range []string{"a", "a", "a", "a", "b", "c"} {
+		all.Go(func() {
+			k, err := turns.take(t.Context(), readLane, by(name), 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			order = append(order, name)
+			mu.Unlock()
+			turns.give(k)
+		})
+		eventually(t, "it waits", func() bool { return turns.queued() == i+1 })
+	}
+	turns.give(first)
+	all.Wait()
+	if got, want := fmt.Sprint(order), "[a b c a a a]"; got != want {
+		t.Errorf("served %s, want %s", got, want)
+	}
+}
+
+func TestTurns_what_was_lost_goes_first_and_alone_in_order(t *testing.T) {
+	turns := testTurns(hosting.Limits{QueueTime: patience}, 8)
+	var lost []*ticket
+	for seq := range 4 {
+		k, err := turns.take(t.Context(), readLane, by(fmt.Sprint(seq)), uint64(seq))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost = append(lost, k)
+	}
+	var mu sync.Mutex
+	var order []uint64
+	running := 0
+	var all sync.WaitGroup
+	for _, i := range []int{2, 0, 3, 1} {
+		k := lost[i]
+		all.Go(func() {
+			if err := turns.again(t.Context(), k); err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			order = append(order, k.seq)
+			if running++; running > 1 {
+				t.Error("two are run again at once")
+			}
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			mu.Lock()
+			running--
+			mu.Unlock()
+			turns.give(k)
+		})
+	}
+	all.Go(func() {
+		eventually(t, "all are lost", func() bool {
+			turns.mu.Lock()
+			defer turns.mu.Unlock()
+			return len(turns.replays) > 0 || len(order) > 0
+		})
+		k, err := turns.take(t.Context(), writeLane, by("new"), 99)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if order = append(order, 99); len(order) != 5 {
+			t.Errorf("a newcomer came after %v", order)
+		}
+		turns.give(k)
+	})
+	all.Wait()
+	if got, want := fmt.Sprint(order), "[0 1 2 3 99]"; got != want {
+		t.Errorf("run in order %s, want %s", got, want)
+	}
+}
+
+// TestTurns_nothing_is_left takes, gives up, loses and gives turns at random. In
+// the end nobody holds anything.
+func TestTurns_nothing_is_left(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	turns := testTurns(hosting.Limits{QueueTime: patience, Readers: 2, QueuedReads: 8, QueuedWrites: 8}, 4)
+	together(12, func(i int) {
+		random := rand.New(rand.NewPCG(seed, uint64(i)))
+		for n := range 300 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(3000))*time.Microsecond)
+			key := []laneKey{readLane, writeLane, {db: hosting.DB{Version: newID()}}}[random.IntN(3)]
+			k, err := turns.take(ctx, key, by(fmt.Sprint(i%5)), uint64(n))
+			if err == nil && random.IntN(4) == 0 {
+				err = turns.again(ctx, k)
+			}
+			if err == nil {
+				turns.give(k)
+			} else if !errors.Is(err, context.DeadlineExceeded) && fault.KindOf(err) != fault.Busy {
+				t.Error(err)
+			}
+			cancel()
+		}
+	})
+	turns.mu.Lock()
+	defer turns.mu.Unlock()
+	if len(turns.lanes)+len(turns.flows)+len(turns.replays)+len(turns.charged) != 0 || turns.running != [2]int{} {
+		t.Errorf("left: %+v", turns)
+	}
+}

@@ -43,6 +43,7 @@ type call struct {
 	// Of the goroutine that asked.
 	spare     []byte
 	partial   []byte // a record that has come in part
+	reserved  int64  // bytes of it that are charged to the Runner
 	columns   []catalog.Column
 	row       remoteRow
 	delivered bool  // something was handed to the sink or writer
@@ -54,6 +55,7 @@ type call struct {
 // has nothing left to do for it, or is lost.
 func (c *call) exchange(w *worker, body []byte) {
 	c.ready = make(chan struct{}, 1)
+	defer c.release()
 	if !w.register(c) {
 		c.lost = true
 		return
@@ -120,7 +122,8 @@ func (c *call) deliver(in []byte) error {
 		if record == nil {
 			return nil
 		}
-		if err := c.handOver(record); err != nil {
+		err = c.handOver(record)
+		if c.release(); err != nil {
 			return err
 		}
 		in = rest
@@ -148,6 +151,9 @@ func (c *call) record(in []byte) (record, rest []byte, err error) {
 	if err := c.tooLarge(size); err != nil {
 		return nil, nil, err
 	}
+	if err := c.reserve(int64(size)); err != nil {
+		return nil, nil, err
+	}
 	more := min(size-len(c.partial), len(in))
 	c.partial, in = append(c.partial, in[:more]...), in[more:]
 	if len(c.partial) < size {
@@ -159,6 +165,36 @@ func (c *call) record(in []byte) (record, rest []byte, err error) {
 	}
 	return record, in, nil
 }
+
+// reserve charges the Runner for the record that is coming, if it is large. All
+// such records together are bounded, because this process is everybody's.
+func (c *call) reserve(size int64) error {
+	if size <= window || c.reserved >= size {
+		return nil
+	}
+	c.release()
+	if c.worker.r.large.Add(size) > maxLarge {
+		c.worker.r.large.Add(-size)
+		if c.request.job.Class == hosting.Write && hosting.Writes(c.request.job.Statement.SQL) {
+			return fault.New(fault.OutcomeUnknown, "The write was kept, but its answer needs more memory than the server has at present; look before you send it again")
+		}
+		return fault.New(fault.Busy, "A row needs more memory than the server has at present; read it in smaller parts, or try again in a moment")
+	}
+	c.reserved = size
+	return nil
+}
+
+// release gives back what reserve charged.
+func (c *call) release() {
+	if c.reserved > 0 {
+		c.worker.r.large.Add(-c.reserved)
+		c.reserved = 0
+	}
+}
+
+// maxLarge bounds the rows that are larger than the window and on their way, of
+// all calls together.
+const maxLarge = 512 << 20
 
 // recordSize returns the size of the record that b begins with, or of its header
 // if that is not there yet.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package worker
 
 import (
@@ -195,4 +197,33 @@ func (s *slowSink) Row(catalog.Row) error {
 		<-s.open
 	}
 	return nil
+}
+
+func TestRunner_values_of_all_sizes_cross(t *testing.T) {
+	h := newHarness(t, Config{}, "create", "CREATE TABLE t (a)")
+	for _, size := range []int{0, 1, 100, 32<<10 - 20, 32 << 10, maxPayload - 20, maxPayload, maxPayload + 1, window, window + 1, 1 << 20, 16<<20 - 100} {
+		text := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+		for _, caller := range []*harness{h, h.visitor("v")} {
+			if got := caller.must("SELECT ?", text); got != catalog.TextValue(text) {
+				t.Errorf("a text of %d bytes came back with %d", size, got.Size())
+			}
+		}
+		if size > 1<<20 {
+			continue // to write it takes several times its size
+		}
+		if got := h.must("INSERT INTO t VALUES (?) RETURNING a", text); got != catalog.TextValue(text) {
+			t.Errorf("a text of %d bytes came back from a write with %d", size, got.Size())
+		}
+		h.must("DELETE FROM t")
+	}
+	_, err := h.try(t.Context(), "SELECT ?", strings.Repeat("x", 16<<20+1))
+	wantKind(t, "a value that is too large", err, fault.TooLarge)
+	if n := h.large.Load(); n != 0 {
+		t.Errorf("%d bytes are still charged", n)
+	}
+	h.large.Store(maxLarge)
+	_, err = h.try(t.Context(), "SELECT zeroblob(1000000)")
+	wantKind(t, "a large row when there is no memory", err, fault.Busy)
+	h.large.Store(0)
+	h.expect(0, "SELECT count(*) FROM t")
 }

@@ -71,6 +71,7 @@ type Runner struct {
 	arrivals  atomic.Uint64
 	offenders offenders
 	memory    atomic.Int64 // of the connections of all workers, as told
+	large     atomic.Int64 // bytes of large rows on their way
 	failures  atomic.Uint64
 	evictions atomic.Uint64
 	watching  watching

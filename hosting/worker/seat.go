@@ -138,6 +138,7 @@ func (s *seat) retire(evenInUse bool) (w *worker, ok bool) {
 	w.patience = time.AfterFunc(endPatience, func() { w.end(death{closing: true}) })
 	s.mu.Unlock()
 	w.mu.Lock()
+	w.bidden = true
 	w.rouse()
 	w.mu.Unlock()
 	w.out.send(kindBye, 0, nil)

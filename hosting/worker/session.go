@@ -20,7 +20,6 @@ type session struct {
 	worker *worker
 	handle uint64
 	job    hosting.Job // without a statement
-	born   time.Time
 
 	mu            sync.Mutex
 	over          error // why there is no going on; nil: it goes on
@@ -36,7 +35,7 @@ func (r *Runner) Begin(ctx context.Context, job hosting.Job) (hosting.Session, e
 		return nil, r.failed(err)
 	}
 	job.Statement = catalog.Statement{}
-	s := &session{r: r, job: job, born: time.Now()}
+	s := &session{r: r, job: job}
 	if err := r.admitSession(ctx, s); err != nil {
 		return nil, r.failed(err)
 	}

@@ -182,6 +182,8 @@ func (w *worker) inspect(now time.Time) (busy bool) {
 		return false
 	}
 	switch {
+	case now.Sub(oldest.sent) > w.r.longest():
+		w.kill(death{culprit: oldest, verdict: w.r.overstayed(oldest, now), cause: errOverstayed})
 	case !w.probed.IsZero():
 		if now.Sub(w.probed) > grace {
 			w.kill(death{culprit: oldest, verdict: w.r.overstayed(oldest, now), cause: errMute})
@@ -237,6 +239,13 @@ func (r *Runner) overstayed(c *call, now time.Time) error {
 		bound, allowed = "limits.maintenance_time", long
 	}
 	return fault.New(fault.TimedOut, "The query ran longer than %s allows (%v) and its process was ended; nothing of it was kept. Narrow it down, or add an index", bound, allowed)
+}
+
+// longest is how long any call may take, all its waiting included, whatever its
+// worker says.
+func (r *Runner) longest() time.Duration {
+	l := &r.limits
+	return max(l.QueryTime, l.MaintenanceTime) + l.StreamTime + 2*l.QueueTime
 }
 
 // hold tells the worker whether it may be killed soon. The caller holds w.mu.

@@ -48,6 +48,7 @@ type worker struct {
 	logs     int              // kindLogFull that are being seen to
 	probed   time.Time        // when a probe was sent that is not answered; zero: none
 	next     time.Time        // when to probe
+	bidden   bool             // it was told to end, and has not said its last
 	overdue  bool             // as last told, a text is so late that the worker may be killed soon
 	holding  bool             // it was told that
 	death    death
@@ -215,9 +216,10 @@ func (w *worker) take(f frame) (c *call, idle, ok bool) {
 	case kindLogFull:
 		return nil, false, w.logFull(f)
 	case kindDone:
-		if f.id == 0 {
+		if f.id == 0 { // the last it says
 			var last reply
-			ok := last.decode(f.payload)
+			ok := w.bidden && last.decode(f.payload)
+			w.bidden = false
 			w.account(last.stats)
 			return nil, false, ok
 		}

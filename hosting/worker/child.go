@@ -509,5 +509,5 @@ func Main() {
 	if len(os.Args) < 2 || os.Args[1] != workerArgument {
 		return
 	}
-	os.Exit(run())
+	exit(run())
 }

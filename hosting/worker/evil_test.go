@@ -68,16 +68,16 @@ func evils() map[string]func(out *frameWriter, id uint32) {
 		"row-cut":        rows(columns, columns[:7]),
 		"tag":            rows(record('Z', 1)),
 		"garbage":        func(out *frameWriter, _ uint32) { out.w.Write([]byte("HTTP/1.1 200 OK\r\n\r\n")) },
-		"die":            func(*frameWriter, uint32) { os.Exit(3) },
-		"die-committing": func(out *frameWriter, id uint32) { out.sendNow(kindCommitting, id, nil); os.Exit(0) },
+		"die":            func(*frameWriter, uint32) { exit(3) },
+		"die-committing": func(out *frameWriter, id uint32) { out.sendNow(kindCommitting, id, nil); exit(0) },
 		"die-committed": func(out *frameWriter, id uint32) {
 			out.sendNow(kindCommitting, id, nil)
 			out.sendNow(kindCommitted, id, nil)
-			os.Exit(0)
+			exit(0)
 		},
 		"die-answering": func(out *frameWriter, id uint32) {
 			out.sendNow(kindRows, id, append(columns, record(tagRow, 0)...))
-			os.Exit(0)
+			exit(0)
 		},
 		"silent":          func(*frameWriter, uint32) {},
 		"talks-to-itself": func(out *frameWriter, _ uint32) { flood(out, kindDone, 0, (&reply{}).append(nil)) },
@@ -87,13 +87,13 @@ func evils() map[string]func(out *frameWriter, id uint32) {
 func flood(out *frameWriter, k kind, id uint32, payload []byte) {
 	for out.send(k, id, payload) == nil {
 	}
-	os.Exit(0)
+	exit(0)
 }
 
 func floodSessions(out *frameWriter) {
 	for handle := uint64(0); ; handle++ {
 		if out.send(kindSessionEnded, 0, failureOf(fault.New(fault.Conflict, "x")).append(binary.LittleEndian.AppendUint64(nil, handle))) != nil {
-			os.Exit(0)
+			exit(0)
 		}
 	}
 }
@@ -126,7 +126,7 @@ func TestRunner_believes_nothing(t *testing.T) {
 	for name := range evils() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHarness(t, Config{Executable: program(t, evilPrefix+name), Limits: hosting.Limits{QueryTime: 200 * time.Millisecond}})
+			h := newHarness(t, Config{Executable: program(t, evilPrefix+name), Limits: hosting.Limits{QueryTime: slow * 200 * time.Millisecond}})
 			kinds := want[name]
 			if kinds == nil {
 				kinds = []fault.Kind{fault.Unavailable}
@@ -134,7 +134,7 @@ func TestRunner_believes_nothing(t *testing.T) {
 			start := time.Now()
 			_, err := h.try(t.Context(), "INSERT INTO t VALUES (1) RETURNING a")
 			wantKind(t, "a call", err, kinds...)
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > slow*5*time.Second {
 				t.Errorf("it took %v", took)
 			}
 			eventually(t, "the worker is gone", func() bool { return len(h.allWorkers()) == 0 })

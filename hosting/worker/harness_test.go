@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,7 @@ func newHarness(t testing.TB, config Config, schema ...string) *harness {
 	if config.Sandbox.Layers == nil {
 		config.Sandbox.Layers = noWalls
 	}
+	config.Logger = listen(t)
 	r, err := New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +53,21 @@ func newHarness(t testing.TB, config Config, schema ...string) *harness {
 		h.must(sql)
 	}
 	return h
+}
+
+// listen returns a logger that fails the test if a worker says that it has found
+// a data race.
+func listen(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(listener{t}, nil))
+}
+
+type listener struct{ t testing.TB }
+
+func (l listener) Write(line []byte) (int, error) {
+	if strings.Contains(string(line), "DATA RACE") {
+		l.t.Errorf("%s", strings.ReplaceAll(string(line), `\n`, "\n"))
+	}
+	return len(line), nil
 }
 
 // owner returns a harness of another owner on the same Runner.

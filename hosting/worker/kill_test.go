@@ -17,10 +17,10 @@ import (
 	"ayb/hosting"
 )
 
-const slack = 250 * time.Millisecond // what a Runner may take beyond a bound
+const slack = slow * 250 * time.Millisecond // what a Runner may take beyond a bound
 
 func TestRunner_ends_what_no_interrupt_stops(t *testing.T) {
-	const bound = 400 * time.Millisecond
+	const bound = slow * 400 * time.Millisecond
 	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: bound}}, "create", "CREATE TABLE t (a)")
 	start := time.Now()
 	_, err := h.try(t.Context(), deaf)
@@ -42,7 +42,7 @@ func TestRunner_ends_what_no_interrupt_stops(t *testing.T) {
 }
 
 func TestRunner_runs_the_innocent_again(t *testing.T) {
-	const bound = 300 * time.Millisecond
+	const bound = slow * 300 * time.Millisecond
 	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: bound}}, "create", "CREATE TABLE t (a)")
 	before := h.pid(false)
 	culprit := make(chan error, 1)
@@ -87,7 +87,7 @@ func TestRunner_runs_the_innocent_again(t *testing.T) {
 }
 
 func TestRunner_a_stopped_worker_is_replaced(t *testing.T) {
-	const bound = 300 * time.Millisecond
+	const bound = slow * 300 * time.Millisecond
 	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: bound}}, "create", "CREATE TABLE t (a)")
 	kill(t, h.pid(false), syscall.SIGSTOP)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -101,7 +101,7 @@ func TestRunner_a_stopped_worker_is_replaced(t *testing.T) {
 }
 
 func TestRunner_keeps_away_who_kills_workers(t *testing.T) {
-	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: 400 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
+	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: slow * 400 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
 	bad := h.by("bad")
 	for range 2 {
 		_, err := bad.try(t.Context(), deaf)

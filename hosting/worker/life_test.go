@@ -85,7 +85,7 @@ func TestRunner_idle_workers_end(t *testing.T) {
 }
 
 func TestRunner_bounds_the_number_of_workers(t *testing.T) {
-	h := newHarness(t, Config{Workers: 2, Limits: hosting.Limits{QueueTime: 300 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
+	h := newHarness(t, Config{Workers: 2, Limits: hosting.Limits{QueueTime: slow * 300 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
 	for range 6 {
 		other := h.owner().create()
 		other.must("CREATE TABLE t (a)")
@@ -134,7 +134,7 @@ func TestRunner_close_leaves_no_process_and_no_goroutine(t *testing.T) {
 	if err := h.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > slow*2*time.Second {
 		t.Errorf("Close took %v", took)
 	}
 	wantKind(t, "what was running", <-ended, fault.Unavailable)
@@ -149,7 +149,7 @@ func TestRunner_close_leaves_no_process_and_no_goroutine(t *testing.T) {
 // TestRunner_a_reader_in_its_own_process holds that a visitor's texts are run in
 // another process than the owner's, and harm nobody but visitors.
 func TestRunner_a_reader_in_its_own_process(t *testing.T) {
-	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: 200 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
+	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: slow * 200 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
 	owners := h.pid(false)
 	_, err := h.visitor("v").try(t.Context(), deaf)
 	wantKind(t, "a deaf text", err, fault.TimedOut)
@@ -166,7 +166,7 @@ func TestRunner_a_reader_in_its_own_process(t *testing.T) {
 }
 
 func TestRunner_a_slow_sink_holds_up_itself_alone(t *testing.T) {
-	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: 300 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
+	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: slow * 300 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
 	reached, open := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {

@@ -22,7 +22,7 @@ const idleName = "idle"
 func TestMain(m *testing.M) {
 	name := filepath.Base(os.Args[0])
 	if evil, ok := strings.CutPrefix(name, evilPrefix); ok {
-		os.Exit(beEvil(evil))
+		exit(beEvil(evil))
 	}
 	switch name {
 	case orphanName:
@@ -42,7 +42,7 @@ var noWalls = []sandbox.Layer{}
 func runSuite(t *testing.T, policy sandbox.Policy) {
 	hostingtest.Run(t, func(t *testing.T, dir string, limits hosting.Limits) hosting.Runner {
 		t.Helper()
-		r, err := New(Config{Dir: dir, Limits: limits, Idle: time.Second, Sandbox: policy})
+		r, err := New(Config{Dir: dir, Limits: limits, Idle: time.Second, Sandbox: policy, Logger: listen(t)})
 		if err != nil {
 			t.Fatal(err)
 		}

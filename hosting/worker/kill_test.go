@@ -213,3 +213,29 @@ func TestRunner_tells_the_truth_about_writes(t *testing.T) {
 		t.Error("the test tests nothing")
 	}
 }
+
+// TestRunner_charges_who_kills_by_going_away holds that a text which does not end
+// when its caller has gone is charged to the caller, like one that overstays; and
+// that a machine which is slow is nobody's doing.
+func TestRunner_charges_who_kills_by_going_away(t *testing.T) {
+	h := newHarness(t, Config{}, "create", "CREATE TABLE t (a)")
+	leave := func(h *harness, sql string) {
+		ctx, cancel := context.WithTimeout(t.Context(), slow*300*time.Millisecond)
+		defer cancel()
+		_, err := h.try(ctx, sql)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("who has gone gets %v", err)
+		}
+	}
+	for range 2 {
+		leave(h.by("bad"), deaf)
+	}
+	_, err := h.by("bad").try(t.Context(), "SELECT 1")
+	wantKind(t, "who has killed two workers", err, fault.Busy)
+	for range 2 {
+		h.must("SELECT 1")
+		kill(t, h.pid(false), syscall.SIGSTOP)
+		leave(h.by("unlucky"), "SELECT 1")
+	}
+	h.by("unlucky").must("SELECT 1")
+}

@@ -218,7 +218,7 @@ func (r *Runner) pass(c *call) error {
 // charge notes whose doing the loss of a worker was: of the text that it was
 // ended for, or of the one that it was alone with.
 func (r *Runner) charge(c *call, d death) {
-	if !d.closing && (d.culprit == c || d.culprit == nil && !d.violation && c.alone) {
+	if !d.closing && (d.culprit == c && d.proven || d.culprit == nil && !d.violation && c.alone) {
 		r.offenders.note(c.request.job.Caller, time.Now())
 	}
 }

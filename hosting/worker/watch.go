@@ -158,41 +158,54 @@ func (w *worker) inspect(now time.Time) (busy bool) {
 		if c.patient {
 			continue
 		}
-		busy = true
 		if oldest == nil || c.sent.Before(oldest.sent) {
 			oldest = c
 		}
-		if c.unwanted.IsZero() && (c.ctx.Err() != nil || w.r.isClosing()) {
-			c.unwanted = now.Add(-2 * tick)
-		}
-		if !c.unwanted.IsZero() && !c.cancelled && now.Sub(c.unwanted) > tick { // or it was asked nicely
-			c.unwanted = now
-			c.cancelled = true
-			w.out.post(kindCancel, c.id, nil)
-		}
-		late = late || !c.unwanted.IsZero() && now.Sub(c.unwanted) > holdAfter
-		if !c.unwanted.IsZero() && now.Sub(c.unwanted) > grace {
-			w.kill(death{culprit: c, verdict: c.ctx.Err(), cause: errOverstayed, closing: w.r.isClosing()})
-			return true
-		}
+		late = w.insist(c, now) || late
 	}
-	w.overdue = w.overdue && busy
+	w.overdue = w.overdue && oldest != nil
 	w.hold(late || w.overdue)
-	if !busy {
+	if oldest == nil {
 		return false
 	}
+	age := now.Sub(oldest.sent)
 	switch {
-	case now.Sub(oldest.sent) > w.r.longest():
-		w.kill(death{culprit: oldest, verdict: w.r.overstayed(oldest, now), cause: errOverstayed})
-	case !w.probed.IsZero():
-		if now.Sub(w.probed) > grace {
-			w.kill(death{culprit: oldest, verdict: w.r.overstayed(oldest, now), cause: errMute})
+	case age > w.r.longest():
+		w.kill(death{culprit: oldest, proven: true, verdict: w.r.overstayed(oldest, now), cause: errOverstayed})
+	case !w.probed.IsZero() && now.Sub(w.probed) > grace:
+		d := death{cause: errMute}
+		if age > w.r.limits.QueryTime {
+			d.culprit, d.verdict = oldest, w.r.overstayed(oldest, now)
 		}
+		w.kill(d)
 	case now.After(w.next):
-		w.probed = now
-		w.out.post(kindProbe, 0, nil)
+		w.probe(now)
 	}
 	return true
+}
+
+// insist sees to it that a call ends that nobody wants any more. It reports
+// whether that takes long. The caller holds w.mu.
+func (w *worker) insist(c *call, now time.Time) (late bool) {
+	if c.unwanted.IsZero() {
+		if c.ctx.Err() == nil && !w.r.isClosing() {
+			return false
+		}
+		c.unwanted = now.Add(-tick) // it is not asked nicely first
+	}
+	if !c.cancelled && now.Sub(c.unwanted) >= tick {
+		c.unwanted, c.cancelled = now, true
+		w.out.post(kindCancel, c.id, nil)
+	}
+	if !w.answered.After(c.unwanted) {
+		w.probe(now) // is it the text, or the machine?
+	}
+	if now.Sub(c.unwanted) > grace {
+		w.kill(death{
+			culprit: c, proven: w.answered.After(c.unwanted), verdict: c.ctx.Err(), cause: errOverstayed, closing: w.r.isClosing(),
+		})
+	}
+	return now.Sub(c.unwanted) > holdAfter
 }
 
 var (
@@ -216,7 +229,7 @@ func (w *worker) told(f frame) bool {
 		return false
 	}
 	now := time.Now()
-	w.probed = time.Time{}
+	w.probed, w.answered = time.Time{}, now
 	w.overdue = s.overdue > holdAfter
 	w.next = now.Add(w.r.limits.QueryTime)
 	if s.next > 0 && s.next < w.r.limits.QueryTime {
@@ -226,7 +239,7 @@ func (w *worker) told(f frame) bool {
 		w.next = now.Add(tick)
 		w.hold(w.overdue)
 		if c := w.calls[s.worst]; c != nil && s.overdue > grace {
-			w.kill(death{culprit: c, verdict: w.r.overstayed(c, now), cause: errOverstayed})
+			w.kill(death{culprit: c, proven: true, verdict: w.r.overstayed(c, now), cause: errOverstayed})
 		}
 	}
 	return true
@@ -246,6 +259,15 @@ func (r *Runner) overstayed(c *call, now time.Time) error {
 func (r *Runner) longest() time.Duration {
 	l := &r.limits
 	return max(l.QueryTime, l.MaintenanceTime) + l.StreamTime + 2*l.QueueTime
+}
+
+// probe asks the worker how its texts stand, unless it was asked. The caller holds
+// w.mu.
+func (w *worker) probe(now time.Time) {
+	if w.probed.IsZero() {
+		w.probed = now
+		w.out.post(kindProbe, 0, nil)
+	}
 }
 
 // hold tells the worker whether it may be killed soon. The caller holds w.mu.

@@ -48,6 +48,7 @@ type worker struct {
 	logs     int              // kindLogFull that are being seen to
 	probed   time.Time        // when a probe was sent that is not answered; zero: none
 	next     time.Time        // when to probe
+	answered time.Time        // when a probe was answered last
 	bidden   bool             // it was told to end, and has not said its last
 	overdue  bool             // as last told, a text is so late that the worker may be killed soon
 	holding  bool             // it was told that
@@ -57,6 +58,7 @@ type worker struct {
 // A death says how a worker ended.
 type death struct {
 	culprit   *call // whose text it was ended for; nil: nobody's
+	proven    bool  // and the worker was well but for that: the machine was not just busy
 	verdict   error // for the culprit
 	cause     error // for the log
 	violation bool

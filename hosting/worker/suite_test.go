@@ -68,3 +68,25 @@ func TestRunner_sandboxed(t *testing.T) {
 	}
 	runSuite(t, sandbox.Policy{Layers: report.Active()})
 }
+
+// TestRunner_jailed runs the parts of the suite that have most to do with processes
+// and files under each jail that is there.
+func TestRunner_jailed(t *testing.T) {
+	for kind, variable := range map[sandbox.JailKind]string{sandbox.Nsjail: "AYB_NSJAIL", sandbox.Bubblewrap: "AYB_BUBBLEWRAP"} {
+		t.Run(string(kind), func(t *testing.T) {
+			path := os.Getenv(variable)
+			if path == "" {
+				t.Skipf("NOT TESTED: %s does not name it", variable)
+			}
+			policy := sandbox.Policy{Jail: sandbox.Jail{Kind: kind, Path: path}}
+			r, err := New(Config{Dir: t.TempDir(), Sandbox: policy})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			t.Logf("the walls of this machine:\n%v", r.Sandbox())
+			policy.Layers = r.Sandbox().Active()
+			runSuite(t, policy)
+		})
+	}
+}

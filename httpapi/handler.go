@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -37,7 +38,9 @@ type Options struct {
 	MaxBodyBytes int64
 
 	// MaxResultBytes bounds the classic answer to a query, in bytes of JSON
-	// (limits.result_bytes). Streamed answers have no bound. 0: 100 MiB.
+	// (limits.result_bytes). Streamed answers have no bound. 0: 100 MiB. All of
+	// those answers that are being read may take five times as much memory, those
+	// of one caller half of that; a query that finds no room answers Busy.
 	MaxResultBytes int64
 
 	// Stall is how long a client may take to send a body, and to accept each
@@ -104,6 +107,7 @@ func New(eng *ayb.Engine, opt *Options) http.Handler {
 		eng: eng, opt: opt.withDefaults(),
 		links: newLinkChecker(), running: newRunning(), pieces: newPieces(), squeezers: newSqueezers(),
 	}
+	a.held = newBudget(heldResults * min(a.opt.MaxResultBytes, math.MaxInt64/heldResults))
 	a.router = newRouter(routes())
 	return a
 }
@@ -116,6 +120,7 @@ type api struct {
 	links     *linkChecker
 	running   *running
 	pieces    *pieces
+	held      *budget // of answers that are kept whole
 	squeezers *squeezers
 }
 

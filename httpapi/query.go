@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"mime"
 	"strings"
 	"sync"
@@ -36,15 +37,15 @@ func (x *exchange) query() (any, error) {
 	if accept := x.r.Header["Accept"]; len(accept) > 0 && acceptsStream(accept) {
 		return x.stream(ctx, ref, st)
 	}
-	res := &result{pieces: nil, pool: x.pieces, limit: x.opt.MaxResultBytes}
+	res := &result{pool: x.pieces, limit: x.opt.MaxResultBytes, budget: x.held, caller: x.caller.Entity}
 	sum, err := x.eng.Stream(ctx, x.caller, ref, st, res)
 	if err = ending(ctx, err); err == nil {
 		err = res.end()
 	}
 	if err != nil {
 		res.release()
-		if res.overflowed && sum.Wrote {
-			err = fault.Wrap(fault.TooLarge, err, "The text was applied, but the rows it answers are larger than limits.result_bytes (%d bytes) allows", res.limit)
+		if res.overflowed != "" && sum.Wrote { // of whatever kind it was, nobody may send the text again
+			err = fault.Wrap(fault.TooLarge, err, "The text was applied, but the rows it answers are %s", res.overflowed)
 		}
 		return nil, err
 	}
@@ -104,8 +105,12 @@ type result struct {
 	pieces [][]byte // the last one is being filled
 	size   int64    // of all, in bytes
 
-	rows       bool // there was one
-	overflowed bool
+	budget  *budget
+	caller  catalog.ID // who pays
+	charged int64      // bytes, of the budget
+
+	rows       bool   // there was one
+	overflowed string // what the rows are if there are too many
 }
 
 // Columns takes the names of the columns.
@@ -144,8 +149,13 @@ func (r *result) append(b []byte) error {
 	r.size += int64(len(b) - len(r.last()))
 	r.pieces[len(r.pieces)-1] = b
 	if r.size > r.limit {
-		r.overflowed = true
-		return fault.New(fault.TooLarge, "The result is larger than limits.result_bytes (%d bytes) allows; ask for fewer rows, or read it as a stream (Accept: %s)", r.limit, wire.ContentTypeStream)
+		return r.overflow(fault.TooLarge, fmt.Sprintf("larger than limits.result_bytes (%d bytes) allows", r.limit), "")
+	}
+	if more := r.size - uncountedResult - r.charged; len(b) >= pieceBytes && more > 0 {
+		if !r.budget.take(r.caller, more) {
+			return r.overflow(fault.Busy, "more than this server has memory for, beside the large results that others are reading", "try again, or ")
+		}
+		r.charged += more
 	}
 	if len(b) >= pieceBytes {
 		r.begin()
@@ -153,8 +163,18 @@ func (r *result) append(b []byte) error {
 	return nil
 }
 
-// release gives the pieces back.
+// overflow notes what the rows are too many for, and returns the error for it.
+func (r *result) overflow(kind fault.Kind, why, hint string) error {
+	r.overflowed = why
+	return fault.New(kind, "The result is %s; %sask for fewer rows, or read it as a stream (Accept: %s)", why, hint, wire.ContentTypeStream)
+}
+
+// release gives the pieces back, and what they are charged for.
 func (r *result) release() {
+	if r.charged > 0 {
+		r.budget.give(r.caller, r.charged)
+		r.charged = 0
+	}
 	for _, piece := range r.pieces {
 		r.pool.put(piece)
 	}

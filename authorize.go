@@ -213,6 +213,10 @@ func (c *call) done(err *error) {
 	defer c.free()
 	switch trail := c.action.Trail(); {
 	case c.refused || trail == auth.Recorded && c.decided:
+		if *err != nil && !c.e.failures.admit(c.caller) {
+			c.e.journal.lose()
+			return
+		}
 		c.e.journal.record(c.record(*err))
 	case trail == auth.Counted && c.decided && !c.silent && !c.database.ID.IsZero():
 		c.e.journal.count(c.at, c.caller, c.database.ID)

@@ -58,7 +58,8 @@ type Engine struct {
 	ids     *ids
 
 	emailKeys *auth.EmailKeys // nil if nobody can register or log in by e-mail
-	requests  *rateLimit
+	requests  *rateLimit      // of e-mails
+	failures  *rateLimit      // of their records in the audit trail
 
 	// moving holds the databases whose file is being made or moved.
 	moving locks
@@ -83,7 +84,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	}
 	e := &Engine{cfg: cfg.withDefaults(), calls: newGate(), stop: func() {}}
 	e.log, e.ids = e.cfg.Logger, &ids{now: e.cfg.Now, random: e.cfg.Random}
-	e.requests = newRateLimit(e.cfg.RequestRate, e.cfg.Now)
+	e.requests, e.failures = newRateLimit(e.cfg.RequestRate, e.cfg.Now), newRateLimit(failureRecords, e.cfg.Now)
 	defer func() {
 		if err != nil {
 			e.shut()

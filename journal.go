@@ -21,6 +21,11 @@ const (
 	countShards    = 16
 )
 
+// failureRecords is how many calls of one caller that were refused or failed are
+// recorded in a minute. Anybody can make as many of them as the server answers,
+// and would else push the rest of the trail over its bound.
+const failureRecords = 100
+
 // A journal gathers what the audit trail keeps, so that no call waits for it,
 // and writes it to the store about once a second. What does not fit while the
 // store is down is dropped, oldest first, and the loss is recorded.
@@ -82,6 +87,14 @@ func (j *journal) record(r AuditRecord) {
 	if j.observer.Audit != nil {
 		j.observer.Audit(r)
 	}
+}
+
+// lose counts a record that is not kept. It is mentioned beside the next one that
+// is, or else the mentions would be as many as what they stand for.
+func (j *journal) lose() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lost++
 }
 
 // trim drops the oldest records beyond the bound.

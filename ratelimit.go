@@ -69,6 +69,18 @@ func (l *rateLimit) take(keys ...string) time.Duration {
 	return 0
 }
 
+// admit takes one for a caller: the entity, or the client if there is none. The
+// system has no limit.
+func (l *rateLimit) admit(p Principal) bool {
+	switch {
+	case p.System:
+		return true
+	case p.Anonymous():
+		return l.take("client "+network(p.Address)) == 0
+	}
+	return l.take("entity "+p.Entity.String()) == 0
+}
+
 // room reports whether so many more keys can be remembered. If not, it forgets
 // those that need not be, no more than once a second.
 func (l *rateLimit) room(now time.Time, n int) bool {

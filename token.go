@@ -12,6 +12,10 @@ import (
 // maxAppName bounds TokenOptions.AppName, in characters.
 const maxAppName = 100
 
+// maxTokenSubject bounds what the audit trail shows, in bytes, of the name of a
+// token that is to be revoked, which can be anything.
+const maxTokenSubject = 64
+
 // TokenOptions are the optional settings of CreateToken.
 type TokenOptions struct {
 	// Database limits the token to one database, named entity/database; empty:
@@ -146,9 +150,12 @@ func (e *Engine) RevokeToken(ctx context.Context, p Principal, short string) (er
 	if err != nil {
 		return err
 	}
-	c.token, c.subject, c.entity.ID = short, short, p.Entity
+	c.token, c.subject, c.entity.ID = short, short[:min(len(short), maxTokenSubject)], p.Entity
 	if err := c.allow(); err != nil {
 		return err
+	}
+	if !auth.IsShort(short) {
+		return noToken(short) // the store could not even be asked for some of what this can be
 	}
 	if p.System {
 		token, _, err := e.store.Token(ctx, short)

@@ -182,7 +182,7 @@ func TestEngine_RevokeToken(t *testing.T) {
 	})
 	t.Run("somebody else's token is as unknown as none", func(t *testing.T) {
 		_, p := f.MustToken(alice, nil)
-		for _, short := range []string{p.Token, "nosuch", ""} {
+		for _, short := range []string{p.Token, "nosuch", "", "a\x00b", "\xff", "'", strings.Repeat("1", 5000)} {
 			err := f.RevokeToken(ctx, bob, short)
 			missing, ok := errors.AsType[*ayb.Missing](err)
 			if !errors.Is(err, ayb.ErrNotFound) || !ok || missing.Record != "api_token" || missing.Name != short {
@@ -190,6 +190,11 @@ func TestEngine_RevokeToken(t *testing.T) {
 			}
 		}
 		f.MustQuery(p, "alice/db", "SELECT 1")
+		list, err := f.AuditLog(ctx, ayb.System, ayb.AuditFilter{Action: "revoke_token"}, ayb.Page{})
+		must(t, err)
+		if last := list.Items[0].Subject; len(last) != 64 {
+			t.Errorf("the trail shows %d bytes of a name that is too long", len(last))
+		}
 	})
 	t.Run("the system revokes any", func(t *testing.T) {
 		secret, p := f.MustToken(alice, nil)

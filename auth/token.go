@@ -88,6 +88,9 @@ func ParseToken(text string) (Secret, error) {
 	return Secret{Short: short, Long: long}, nil
 }
 
+// IsShort reports whether text can be the short part of a token.
+func IsShort(text string) bool { return isBase58(text) }
+
 // base58Digits is the alphabet of Bitcoin: no 0, O, I or l, and no underscore.
 const base58Digits = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 

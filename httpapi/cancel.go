@@ -39,6 +39,8 @@ func newRunning() *running { return &running{queries: map[queryKey]*queryContext
 type queryContext struct {
 	context.Context // of the request
 
+	token string // by which the query came
+
 	cancelled atomic.Bool // by cancel
 	over      atomic.Bool // by cancel or release
 
@@ -99,7 +101,7 @@ func (x *exchange) cancellable() (ctx *queryContext, done func(), _ error) {
 		return nil, nil, fault.New(fault.Invalid, "%s must be %d to 64 letters, digits, hyphens, underscores or periods", queryIDHeader, shortestQueryID)
 	}
 	ctx = &x.asked
-	ctx.Context = x.ctx()
+	ctx.Context, ctx.token = x.ctx(), x.caller.Token
 	x.setHeader(1, queryIDHeader, key.id)
 	if x.caller.Anonymous() {
 		return ctx, ctx.release, nil // nobody could prove to be the one who runs it
@@ -132,13 +134,15 @@ func (r *running) remove(key queryKey) {
 	delete(r.queries, key)
 }
 
-// cancelQuery ends a query of the caller's entity. It does not wait for it.
+// cancelQuery ends a query of the caller's entity. It does not wait for it. By way
+// of a token that is limited only queries of that token can be ended: others may
+// be beyond its limit.
 func (x *exchange) cancelQuery() (any, error) {
 	key := queryKey{x.caller.Entity, x.param(0)}
 	x.running.mu.Lock()
 	query := x.running.queries[key]
 	x.running.mu.Unlock()
-	if query == nil {
+	if query == nil || x.caller.Scope != (catalog.Scope{}) && x.caller.Token != query.token {
 		return nil, fault.New(fault.NotFound, "No query with this id is running; it may have ended")
 	}
 	query.cancel()

@@ -175,7 +175,8 @@ func normalURL(address string) string {
 // nothing else about their addresses says so, or that lead to other addresses.
 var reserved = func() (networks []netip.Prefix) {
 	for _, network := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
+		"0.0.0.0/8", "100.64.0.0/10", "168.63.129.16/32", // the last is Azure's own service for its machines
+		"192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
 		"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
 		"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 	} {

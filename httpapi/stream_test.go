@@ -218,6 +218,7 @@ func TestCancel(t *testing.T) {
 	f, runner := watched(t, nil)
 	alice, bob := f.token("alice", nil), f.token("bob", nil)
 	f.MustDatabase("alice/test")
+	limited := f.token("alice", &ayb.TokenOptions{Access: ayb.ReadOnly})
 	const id = "a-query-that-takes-long"
 	cancel := func(token, id string) reply {
 		return f.call(request{method: post, path: "/v1/_/queries/" + id + "/cancel", token: token})
@@ -235,6 +236,7 @@ func TestCancel(t *testing.T) {
 		<-runner.begun
 		f.call(r).refused(t, 409, wire.Other, "conflict", "A query with this Ayb-Query-Id is running already")
 		cancel(bob, id).refused(t, 404, wire.Other, "not_found", "")
+		cancel(limited, id).refused(t, 404, wire.Other, "not_found", "")
 		cancel("", id).refused(t, 401, wire.Unauthorized, "unauthenticated", "")
 		cancel(alice, id).want(t, 200, `{}`)
 		answer := <-answered
@@ -246,6 +248,14 @@ func TestCancel(t *testing.T) {
 			t.Errorf("the query ended with %v", err)
 		}
 		wait(t, "it is forgotten", func() bool { return cancel(alice, id).status == 404 })
+	})
+	t.Run("by way of a limited token its own", func(t *testing.T) {
+		resp, err := f.send(ctx, request{method: post, path: "/v1/alice/test/query", token: limited, body: endless, headers: []string{acceptStream}})
+		must(t, err)
+		defer resp.Body.Close()
+		<-runner.begun
+		cancel(limited, resp.Header.Get("Ayb-Query-Id")).want(t, 200, `{}`)
+		<-runner.ended
 	})
 	t.Run("one that streams ends with a line that says so", func(t *testing.T) {
 		resp, err := f.send(ctx, request{method: post, path: "/v1/alice/test/query", token: alice, body: endless, headers: []string{acceptStream}})

@@ -59,7 +59,7 @@ func (e *Engine) authorizeDatabase(ctx context.Context, p Principal, action auth
 	if err := c.find(ctx); err != nil {
 		return c, err
 	}
-	return c, c.allow()
+	return c, c.allowHere(ctx)
 }
 
 // authorizeAccount begins a call about an entity. What the call is about can be
@@ -164,6 +164,17 @@ func (c *call) findRole(ctx context.Context, ent Entity) (err error) {
 	c.role = NoRole // of what was found before, if this is not the first time
 	if ent.Kind == Organization && !c.caller.System && !c.caller.Anonymous() && c.caller.Entity != ent.ID {
 		c.role, err = c.e.store.Role(ctx, ent.ID, c.caller.Entity)
+	}
+	return err
+}
+
+// allowHere is allow for a call about a database. To refuse one that exists takes
+// as long as one that does not: that is looked for in the store each time,
+// because nothing is cached of it.
+func (c *call) allowHere(ctx context.Context) error {
+	err := c.allow()
+	if c.verdict == auth.Hidden && !c.database.ID.IsZero() {
+		c.e.store.SeekDatabase(ctx, c.database.Owner, c.ref.Database)
 	}
 	return err
 }

@@ -66,7 +66,7 @@ func (c *call) allowQuery(ctx context.Context) error {
 	if c.may(auth.Write) {
 		c.class = hosting.Write
 	}
-	return c.allow()
+	return c.allowHere(ctx)
 }
 
 // attempts is how often a text is sent: once, once more after the file was made,

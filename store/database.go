@@ -91,6 +91,12 @@ func (s *Store) Database(ctx context.Context, owner catalog.ID, slug catalog.Slu
 	return d, nil
 }
 
+// SeekDatabase takes as long as [Store.Database] takes for one that does not
+// exist, and is for callers who must not be able to tell.
+func (s *Store) SeekDatabase(ctx context.Context, owner catalog.ID, slug catalog.Slug) {
+	_, _ = s.liveDatabase(ctx, "d.owner_id = ? AND d.folded_slug = ?", owner, slug.Fold())
+}
+
 // DatabaseByID returns a live database as it is now: it is read from the
 // database, never from the cache, and what the cache holds of it is brought up
 // to date. Ask it when a version or an owner turns out to be of yesterday.

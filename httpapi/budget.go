@@ -14,8 +14,15 @@ const (
 	heldResults     = 5       // of the largest answers, of all callers
 )
 
-// A budget bounds the memory of large answers, of all callers together and, by
-// half of that, of each. Callers without an account count as one.
+// The bounds of the bodies that are being read or worked on at the same time: who
+// sends one may take limits.write_stall over it.
+const (
+	uncountedBody = 64 << 10  // bytes of each body that always have room
+	heldBodies    = 256 << 20 // bytes of all the larger ones
+)
+
+// A budget bounds the memory of large answers or bodies, of all callers together
+// and, by half of that, of each. Callers without an account count as one.
 type budget struct {
 	total int64
 

@@ -1,10 +1,12 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"ayb/httpapi"
 )
@@ -58,5 +60,46 @@ func TestQuery_no_memory_for_what_a_write_answers(t *testing.T) {
 	r := f.call(request{"POST", "/v1/alice/db/query", alice, "INSERT INTO t VALUES (1), (2), (3) RETURNING hex(zeroblob(400000))", nil})
 	if r.status != 413 || !strings.Contains(r.body, "was applied") {
 		t.Errorf("answered %d %.300s", r.status, r.body)
+	}
+}
+
+// TestBodies_that_do_not_come has many clients without an account send large
+// bodies but for their last byte.
+func TestBodies_that_do_not_come(t *testing.T) {
+	f := serve(t, nil, nil)
+	alice := f.token("alice", nil)
+	f.MustDatabase("alice/db")
+	const each = 1 << 20
+	body := strings.Repeat(" ", each)
+	httpapi.SetBodies(f.Config.Handler, 16*each)
+	send := func(token string) (net.Conn, error) {
+		conn, err := net.Dial("tcp", f.Listener.Addr().String())
+		must(t, err)
+		_, err = fmt.Fprintf(conn, "POST /v1/alice/db/query HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s", token, each, body[1:])
+		return conn, err
+	}
+	var busy int
+	for range 12 { // there is room for eight at the most
+		conn, err := send("")
+		must(t, err)
+		defer conn.Close()
+		must(t, conn.SetReadDeadline(time.Now().Add(200*time.Millisecond)))
+		if n, _ := bufio.NewReader(conn).ReadString('\n'); strings.Contains(n, "429") {
+			busy++
+		}
+	}
+	if busy < 4 {
+		t.Errorf("%d of 12 were refused", busy)
+	}
+	query := func(sql string) reply {
+		return f.call(request{method: "POST", path: "/v1/alice/db/query", token: alice, body: sql})
+	}
+	if r := query("SELECT 1 " + body[100:]); r.status != 200 {
+		t.Errorf("an account has a part of its own: %d %.200s", r.status, r.body)
+	}
+	for range 20 { // it is given back
+		if r := query("SELECT 1 " + body[100:]); r.status != 200 {
+			t.Fatalf("%d %.200s", r.status, r.body)
+		}
 	}
 }

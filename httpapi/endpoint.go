@@ -213,6 +213,10 @@ func (x *exchange) abandon(err error) {
 // end leaves the line in the log. It answers a panic, if that can still be done.
 func (x *exchange) end() {
 	v := recover()
+	if x.reserved > 0 {
+		x.bodies.give(x.caller.Entity, x.reserved)
+		x.reserved = 0
+	}
 	if v != nil && v != any(http.ErrAbortHandler) {
 		x.panicked(v)
 		if x.status == 0 {

@@ -44,6 +44,8 @@ type exchange struct {
 	params [maxParams]string
 	caller ayb.Principal
 
+	reserved int64 // memory for the body, as far as it is counted
+
 	read   bool // the body, to its end
 	left   bool // a part of the body, which is still to be taken from the connection
 	status int  // 0: nothing has been answered yet
@@ -131,9 +133,9 @@ func (x *exchange) body(limit int64) ([]byte, error) {
 		return nil, errBody(limit)
 	}
 	x.control.SetReadDeadline(time.Now().Add(x.opt.Stall))
-	text, err := readAll(x.r.Body, x.r.ContentLength, limit)
+	text, err := readAll(x.r.Body, x.r.ContentLength, limit, x.reserve)
 	switch {
-	case errors.Is(err, fault.TooLarge):
+	case errors.Is(err, fault.TooLarge), errors.Is(err, fault.Busy):
 		return nil, err
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, fault.New(fault.TimedOut, "The body did not arrive within limits.write_stall (%v)", x.opt.Stall)
@@ -155,8 +157,9 @@ const (
 )
 
 // readAll reads a body of the length that it is said to have, -1 if that is not
-// known. Errors: TooLarge, if there are more than limit bytes; those of r.
-func readAll(r io.Reader, length, limit int64) ([]byte, error) {
+// known. It reserves the memory that it takes. Errors: TooLarge, if there are more
+// than limit bytes; those of reserve and r.
+func readAll(r io.Reader, length, limit int64, reserve func(int64) error) ([]byte, error) {
 	room := min(length+1, promiseBody) // one more, to see the end
 	if length < 0 {
 		room = leastBody
@@ -165,6 +168,9 @@ func readAll(r io.Reader, length, limit int64) ([]byte, error) {
 	for {
 		if len(text) == cap(text) {
 			text = append(text, 0)[:len(text)]
+			if err := reserve(int64(cap(text))); err != nil {
+				return nil, err
+			}
 		}
 		n, err := r.Read(text[len(text):cap(text)])
 		text = text[:len(text)+n]
@@ -177,6 +183,20 @@ func readAll(r io.Reader, length, limit int64) ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// reserve sees to it that n bytes of the body are counted, if it is a large one;
+// they are until the request ends. Errors: Busy.
+func (x *exchange) reserve(n int64) error {
+	more := n - x.reserved
+	if n <= uncountedBody || more <= 0 {
+		return nil
+	}
+	if !x.bodies.take(x.caller.Entity, more) {
+		return fault.New(fault.Busy, "This server is reading too many large bodies just now; try again")
+	}
+	x.reserved += more
+	return nil
 }
 
 func errBody(limit int64) error {

@@ -61,3 +61,6 @@ func CheckLinks(h http.Handler, admitted func(netip.Addr) bool, transport *http.
 
 // FillBudget leaves a handler of New no room for large results.
 func FillBudget(h http.Handler) { h.(*api).held.total = 0 }
+
+// SetBodies sets how much memory large bodies may take in a handler of New.
+func SetBodies(h http.Handler, total int64) { h.(*api).bodies = newBudget(total) }

@@ -105,7 +105,7 @@ func New(eng *ayb.Engine, opt *Options) http.Handler {
 	}
 	a := &api{
 		eng: eng, opt: opt.withDefaults(),
-		links: newLinkChecker(), running: newRunning(), pieces: newPieces(), squeezers: newSqueezers(),
+		links: newLinkChecker(), bodies: newBudget(heldBodies), running: newRunning(), pieces: newPieces(), squeezers: newSqueezers(),
 	}
 	a.held = newBudget(heldResults * min(a.opt.MaxResultBytes, math.MaxInt64/heldResults))
 	a.router = newRouter(routes())
@@ -121,6 +121,7 @@ type api struct {
 	running   *running
 	pieces    *pieces
 	held      *budget // of answers that are kept whole
+	bodies    *budget
 	squeezers *squeezers
 }
 

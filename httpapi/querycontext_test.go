@@ -87,25 +87,39 @@ func TestQueryContext(t *testing.T) {
 
 func TestReadAll(t *testing.T) {
 	long := bytes.Repeat([]byte("0123456789"), 10_000)
+	free := func(int64) error { return nil }
 	for _, said := range []int64{-1, 0, 1, int64(len(long)) - 1, int64(len(long)), int64(len(long)) + 1, 1 << 40} {
 		for name, r := range map[string]io.Reader{
 			"whole": bytes.NewReader(long), "byte by byte": iotest.OneByteReader(bytes.NewReader(long)), "end with the last bytes": iotest.DataErrReader(bytes.NewReader(long)),
 		} {
-			text, err := readAll(r, said, int64(len(long)))
+			text, err := readAll(r, said, int64(len(long)), free)
 			if err != nil || !bytes.Equal(text, long) {
 				t.Errorf("%s, said to be %d long: %d bytes, %v", name, said, len(text), err)
 			}
 		}
-		if _, err := readAll(bytes.NewReader(long), said, int64(len(long))-1); !errors.Is(err, fault.TooLarge) {
+		if _, err := readAll(bytes.NewReader(long), said, int64(len(long))-1, free); !errors.Is(err, fault.TooLarge) {
 			t.Errorf("over the limit, said to be %d long: %v", said, err)
 		}
 		broken := errors.New("broken")
-		if _, err := readAll(io.MultiReader(bytes.NewReader(long), iotest.ErrReader(broken)), said, 1<<20); !errors.Is(err, broken) {
+		if _, err := readAll(io.MultiReader(bytes.NewReader(long), iotest.ErrReader(broken)), said, 1<<20, free); !errors.Is(err, broken) {
 			t.Errorf("broken, said to be %d long: %v", said, err)
 		}
 	}
+	t.Run("memory_is_reserved_as_it_is_taken", func(t *testing.T) {
+		full := errors.New("full")
+		taken := int64(0)
+		_, err := readAll(bytes.NewReader(long), -1, 1<<20, func(n int64) error {
+			if taken = n; n > 50_000 {
+				return full
+			}
+			return nil
+		})
+		if err != full || taken > 150_000 {
+			t.Errorf("%d bytes, %v", taken, err)
+		}
+	})
 	t.Run("no_memory_for_a_mere_promise", func(t *testing.T) {
-		text, err := readAll(bytes.NewReader(nil), 1<<30, 1<<30)
+		text, err := readAll(bytes.NewReader(nil), 1<<30, 1<<30, free)
 		if err != nil || cap(text) > promiseBody {
 			t.Errorf("%d bytes of room, %v", cap(text), err)
 		}

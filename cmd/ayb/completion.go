@@ -248,13 +248,17 @@ func (c completer) databases(typed string) (names []string) {
 		if !ok {
 			shared, _ := api.Shared(ctx, catalog.Page{Size: maxCandidates})
 			for _, s := range shared.Items {
-				names = append(names, string(s.Database.OwnerSlug+"/"+s.Database.Slug))
+				if named(s.Database.OwnerSlug, s.Database.Slug) {
+					names = append(names, string(s.Database.OwnerSlug+"/"+s.Database.Slug))
+				}
 			}
 			return
 		}
 		databases, _ := api.Databases(ctx, entity, catalog.Page{Size: maxCandidates})
 		for _, db := range databases.Items {
-			names = append(names, entity+"/"+string(db.Slug))
+			if named(db.Slug) {
+				names = append(names, entity+"/"+string(db.Slug))
+			}
 		}
 	})
 	return names
@@ -265,13 +269,26 @@ func (c completer) entities() (names []string) {
 	c.ask(func(ctx context.Context, api *client.Client) {
 		organizations, _ := api.Memberships(ctx, catalog.Page{Size: maxCandidates})
 		for _, m := range organizations.Items {
-			names = append(names, string(m.OrganizationSlug))
+			if named(m.OrganizationSlug) {
+				names = append(names, string(m.OrganizationSlug))
+			}
 		}
 		shared, _ := api.Shared(ctx, catalog.Page{Size: maxCandidates})
 		for _, s := range shared.Items {
-			names = append(names, string(s.Database.OwnerSlug))
+			if named(s.Database.OwnerSlug) {
+				names = append(names, string(s.Database.OwnerSlug))
+			}
 		}
 	})
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// named reports whether a server's answer is a name. Completions are put into the
+// command line of a shell as they are, where anything else might run a program.
+func named(slugs ...catalog.Slug) bool {
+	return !slices.ContainsFunc(slugs, func(slug catalog.Slug) bool {
+		_, err := catalog.ParseDatabaseSlug(string(slug))
+		return err != nil
+	})
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,6 +54,19 @@ func TestCompletion_offers_what_may_follow(t *testing.T) {
 		if status != 0 || errout != "" || !reflect.DeepEqual(got, strings.Fields(test.want)) && len(got)+len(test.want) > 0 {
 			t.Errorf("%q: %q, want %s; %d %s", test.line, got, test.want, status, errout)
 		}
+	}
+}
+
+func TestCompletion_offers_nothing_of_a_server_that_is_no_name(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"slug":"x","profile":{},"databases":[{"slug":"$(id)","database_type":"sqlite"},{"slug":"a;id","database_type":"sqlite"},
+			{"slug":"a\u001b[31m","database_type":"sqlite"},{"slug":"a\nb","database_type":"sqlite"},{"slug":"fine","database_type":"sqlite"}]}`)
+	}))
+	defer server.Close()
+	status, out, errout := runCommand([]string{"HOME=" + t.TempDir(), "AYB_SERVER_URL=" + server.URL}, "complete", "bash", "--", "ayb client query x/")
+	if status != 0 || out != "words\nx/fine\n" || errout != "" {
+		t.Errorf("%d %q %q", status, out, errout)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/format"
 )
 
 // What is asked of the database for completion has to come soon, and is bounded.
@@ -48,15 +49,23 @@ func (s *schema) load(ctx context.Context) {
 	}
 	s.loaded, s.tables, s.of = true, nil, map[string][]string{}
 	for _, r := range rows {
+		if !displayable(r[0]) {
+			continue
+		}
 		if len(s.tables) == 0 || s.tables[len(s.tables)-1] != r[0] {
 			s.tables = append(s.tables, r[0])
 		}
-		if r[1] != "" {
+		if r[1] != "" && displayable(r[1]) {
 			key := strings.ToLower(r[0])
 			s.of[key] = append(s.of[key], r[1])
 		}
 	}
 }
+
+// displayable reports whether a name can be offered as a completion: it is put
+// into the line and onto the screen as it is, so nothing in it may command the
+// terminal or begin another line. Whoever writes to the database chooses names.
+func displayable(name string) bool { return format.Visible(name) == name }
 
 // ask returns pairs of table and column, of which the latter may be empty.
 func (s *schema) ask(ctx context.Context, views bool) ([][]string, error) {

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -17,6 +17,7 @@ type outputFile struct {
 	file   *os.File
 	name   string // as a person has given it
 	path   string // with links followed
+	part   string // where the file is while it is not complete
 	beside bool   // whether the file is written beside its name: it is for all but devices and pipes
 }
 
@@ -26,6 +27,10 @@ func createOutput(name string) (*outputFile, error) {
 	if target, err := filepath.EvalSymlinks(name); err == nil {
 		o.path = target
 	}
+	// Nobody who can write to the directory can guess the name of the file that is
+	// not complete, and have it be a link to another one.
+	dir, base := filepath.Split(o.path)
+	o.part = dir + "." + base + "." + rand.Text()[:10] + ".part"
 	mode := fs.FileMode(0o666)
 	info, err := os.Stat(o.path)
 	switch {
@@ -39,7 +44,7 @@ func createOutput(name string) (*outputFile, error) {
 		return nil, o.failure(err)
 	}
 	if o.beside {
-		o.file, err = os.OpenFile(o.part(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+		o.file, err = os.OpenFile(o.part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	} else {
 		o.file, err = os.OpenFile(o.path, os.O_WRONLY, 0)
 	}
@@ -47,12 +52,6 @@ func createOutput(name string) (*outputFile, error) {
 		return nil, o.failure(err)
 	}
 	return o, nil
-}
-
-// part returns where the file is while it is not complete. Two programs do not
-// write into each other's.
-func (o *outputFile) part() string {
-	return filepath.Join(filepath.Dir(o.path), fmt.Sprintf(".%s.%d.part", filepath.Base(o.path), os.Getpid()))
 }
 
 var _ io.Writer = (*outputFile)(nil)
@@ -76,10 +75,10 @@ func (o *outputFile) commit() error {
 	}
 	err := errors.Join(o.file.Sync(), o.file.Close())
 	if err == nil {
-		err = os.Rename(o.part(), o.path)
+		err = os.Rename(o.part, o.path)
 	}
 	if err != nil {
-		_ = os.Remove(o.part())
+		_ = os.Remove(o.part)
 		return o.failure(err)
 	}
 	return nil
@@ -89,7 +88,7 @@ func (o *outputFile) commit() error {
 func (o *outputFile) discard() {
 	o.file.Close()
 	if o.beside {
-		_ = os.Remove(o.part())
+		_ = os.Remove(o.part)
 	}
 }
 

@@ -76,13 +76,17 @@ func (f settingsFile) load() (*clientSettings, error) {
 		return none, nil
 	}
 	var text []byte
-	if err == nil {
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular() && !info.IsDir():
+		err = errNoFile // a pipe or device might never end, or never begin
+	case info.Size() <= settingsBytes:
 		text, err = os.ReadFile(f.path)
 	}
 	switch {
 	case err != nil:
 		return nil, fault.Wrap(fault.Unavailable, err, "The configuration file %s can't be read: %s", f.path, reason(err))
-	case len(text) > settingsBytes:
+	case info.Size() > settingsBytes:
 		return nil, fault.New(fault.Invalid, "The configuration file %s has more than %d bytes, so it is not one", f.path, settingsBytes)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
@@ -94,6 +98,9 @@ func (f settingsFile) load() (*clientSettings, error) {
 	}
 	return settings, nil
 }
+
+// errNoFile says that there is something else where a file should be.
+var errNoFile = errors.New("it is not a file")
 
 func parseSettings(text []byte) (*clientSettings, error) {
 	var found struct {
@@ -246,4 +253,12 @@ func (s *clientSettings) forget(token string) {
 // holds reports whether a token is kept.
 func (s *clientSettings) holds(token string) bool {
 	return slices.Contains(slices.Collect(maps.Values(s.Authentication)), token)
+}
+
+// others returns the URLs of the other servers that there are tokens for.
+func (s *clientSettings) others(url string) []string {
+	if s == nil || s.token(url) != "" {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.Authentication))
 }

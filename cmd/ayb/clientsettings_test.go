@@ -136,6 +136,21 @@ func TestSettings_that_are_damaged_are_left_alone(t *testing.T) {
 	}
 }
 
+func TestSettings_are_read_from_files_alone_and_within_a_bound(t *testing.T) {
+	large := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(large, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, settingsBytes+1); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{large, os.DevNull, t.TempDir()} {
+		if _, err := (settingsFile{path}).load(); err == nil {
+			t.Errorf("%s was read", path)
+		}
+	}
+}
+
 func TestSettings_without_default_url_are_read(t *testing.T) {
 	got, err := parseSettings([]byte(`{"version":1,"authentication":{"http://a/":"1","http://b":"2","http://c":"3","http://c/":"4"}}`))
 	if err != nil || got.DefaultURL != nil {

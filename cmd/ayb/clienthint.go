@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 
 	"ayb/client"
@@ -30,6 +31,9 @@ func (c *connection) adviseOn(database databaseName) {
 func (c *connection) hint(err error) string {
 	kind := fault.KindOf(err)
 	if errors.Is(err, errNoToken) {
+		if others := c.settings.others(c.url); len(others) > 0 {
+			return "log in to " + c.url + " with: ayb client log_in NAME; you have a token for " + strings.Join(others[:min(len(others), 3)], ", ")
+		}
 		return "make an account with: ayb client register NAME EMAIL, or log in with: ayb client log_in NAME"
 	}
 	if hint := c.hintOnMissing(err); hint != "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"ayb/catalog"
@@ -121,8 +123,9 @@ func (cmd queryCommand) Run(c *connection) error {
 // A querying runs SQL for one command.
 type querying struct {
 	*connection
-	cmd queryCommand
-	api *client.Client
+	cmd     queryCommand
+	api     *client.Client
+	summary bytes.Buffer // what is said about rows in a file, once that is there
 }
 
 // printed calls run with where the rows go: the standard output, or a file that
@@ -139,7 +142,11 @@ func (q *querying) printed(run func(io.Writer) error) error {
 		file.discard()
 		return err
 	}
-	return file.commit()
+	if err := file.commit(); err != nil {
+		return err
+	}
+	_, err = q.summary.WriteTo(q.out)
+	return err
 }
 
 // toFile reports whether rows go to a file, and only a summary to the standard
@@ -150,6 +157,7 @@ func (q *querying) toFile(out io.Writer) bool { return out != q.out }
 func (q *querying) one(out io.Writer, sql string) error {
 	st := catalog.Statement{SQL: sql}
 	for _, p := range q.cmd.Params {
+		st.Args = slices.DeleteFunc(st.Args, func(arg catalog.Arg) bool { return arg.Name == p.Name }) // the last one counts
 		st.Args = append(st.Args, p.Arg)
 	}
 	printer := q.printer(out)
@@ -184,6 +192,9 @@ func (q *querying) script(out io.Writer) error {
 	}
 	cfg := q.shell()
 	cfg.Stdout = out
+	if q.toFile(out) {
+		cfg.Summary = &q.summary
+	}
 	if q.cmd.File == nil && q.cmd.Format == format.Table && !q.toFile(out) {
 		fmt.Fprintf(out, "Launching an interactive session for %s\n", q.cmd.Database) // scripts expect it
 	}
@@ -224,7 +235,7 @@ func (q *querying) printer(out io.Writer) *rowPrinter {
 	p := &rowPrinter{out: out, summary: q.out, mode: q.cmd.Format}
 	p.opts = format.Options{Terminal: isTerminal(out), Color: q.hasColor(out)}
 	if q.toFile(out) {
-		p.file = *q.cmd.Output
+		p.file, p.summary = *q.cmd.Output, &q.summary
 	}
 	return p
 }

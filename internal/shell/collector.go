@@ -16,6 +16,7 @@ type unit struct {
 	text     string
 	line     int  // on which it begins
 	rollback bool // a transaction that ends in ROLLBACK: there is nothing to run
+	several  bool // more than one statement
 }
 
 // A collector makes units of lines.
@@ -66,7 +67,8 @@ func (c *collector) add(line string) ([]unit, error) {
 // complete looks at the statement that has just ended and returns the unit that
 // ends with it, if one does.
 func (c *collector) complete() (unit, bool) {
-	statement := c.text.String()[c.statement:]
+	before := c.statement
+	statement := c.text.String()[before:]
 	c.statement = c.text.Len()
 	first := words(statement, 4)
 	if len(first) == 0 || first[0] == ";" {
@@ -91,7 +93,7 @@ func (c *collector) complete() (unit, bool) {
 	if !ends {
 		return unit{}, false
 	}
-	u := unit{text: c.text.String(), line: c.line, rollback: rollback}
+	u := unit{text: c.text.String(), line: c.line, rollback: rollback, several: before > 0}
 	c.clear()
 	return u, true
 }

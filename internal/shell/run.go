@@ -193,6 +193,8 @@ func (t *typist) take(ctx context.Context, line string) error {
 			return errQuit
 		case bare == "help":
 			line = ".help"
+		case bare == "?" || strings.HasPrefix(bare, `\`): // no SQL begins so
+			return t.attempt(ctx, "", func(context.Context) error { return errOtherShell })
 		}
 		t.collector.scan.line = 0 // lines count from where a statement begins
 	}
@@ -224,8 +226,17 @@ func (t *typist) take(ctx context.Context, line string) error {
 		t.lines = nil
 		return t.attempt(ctx, "", func(context.Context) error { return err })
 	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "quit", "exit", "help", ".quit", ".exit", ".help":
+		if t.collector.pending() {
+			return t.say("The statement is not finished: a semicolon ends it, Ctrl-C drops it.\n")
+		}
+	}
 	return t.explainBegin()
 }
+
+// errOtherShell answers what is a command in the shells of other databases.
+var errOtherShell = fault.New(fault.Invalid, "Commands begin with a dot here; .help lists them")
 
 func (t *typist) runUnit(ctx context.Context, u unit) error {
 	if u.rollback {

@@ -68,6 +68,14 @@ func TestScript_answers_as_the_older_command_line(t *testing.T) {
 	}
 }
 
+func TestScript_says_how_many_rows_elsewhere(t *testing.T) {
+	var summary strings.Builder
+	got, err := script(t, newTenant(t), shell.Config{Mode: format.CSV, Summary: &summary}, "SELECT 1 AS a; SELECT 2 AS b WHERE 0; SELECT 3 AS c")
+	if got != "a\n1\nc\n3\n" || summary.String() != "Rows: 1\nRows: 0\nRows: 1\n" || err != nil {
+		t.Errorf("%v\n%s\n%s", err, got, summary.String())
+	}
+}
+
 func TestScript_modes(t *testing.T) {
 	const sql = "SELECT 1 AS a, x'00ff' AS b; SELECT 2 AS c WHERE 0;"
 	for mode, want := range map[format.Mode]string{
@@ -94,6 +102,7 @@ func TestScript_stops_at_the_first_error(t *testing.T) {
 		{"with an open text nothing of it is sent", "SELECT 1;\nINSERT INTO a VALUES ('x);\nSELECT 2;\n", "Line 2: the text that begins here does not end; a quote is missing", fault.Invalid, 1},
 		{"in a command", "SELECT 1;\n.moed csv\nSELECT 2;\n", "Line 2: There is no command .moed; did you mean .mode? .help lists the commands", fault.Invalid, 1},
 		{"in a transaction with the line of the token", "BEGIN;\nCREATE TABLE t(a);\nINSERT INTO t VALUSE (1);\nCOMMIT;\n", `Line 3: near "VALUSE": syntax error`, fault.Invalid, 1},
+		{"in a transaction with the lines of all of it", "SELECT 1;\nBEGIN;\nCREATE TABLE t(a);\nINSERT INTO nope VALUES (1);\nCOMMIT;\n", "Lines 2 to 5: no such table: nope", fault.Invalid, 2},
 	} {
 		t.Run(c.claim, func(t *testing.T) {
 			d := newTenant(t)

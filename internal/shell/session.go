@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/term"
@@ -76,7 +77,7 @@ func (s *session) run(ctx context.Context, sql string) error {
 	case err != nil:
 		return single(err)
 	}
-	return s.footer(sum, took)
+	return s.footer(sql, sum, took)
 }
 
 // single returns the one error that a Join of one holds.
@@ -121,13 +122,17 @@ func (s *session) reportPager(out io.Writer) {
 
 // footer says how many rows there were, where people read: on a terminal also
 // how many changed and how long it took.
-func (s *session) footer(sum catalog.Summary, took time.Duration) error {
+func (s *session) footer(sql string, sum catalog.Summary, took time.Duration) error {
 	if !s.mode.ForPeople() {
 		return nil
 	}
+	if s.cfg.Summary != nil {
+		_, err := fmt.Fprintf(s.cfg.Summary, "Rows: %d\n", sum.Rows)
+		return err
+	}
 	line := fmt.Sprintf("\nRows: %d", sum.Rows)
 	if s.editor != nil && s.terminal != nil {
-		if sum.Wrote {
+		if sum.Wrote || sum.Changes > 0 || writesRows(sql) {
 			line += fmt.Sprintf("  Changes: %d", sum.Changes)
 		}
 		if s.timer {
@@ -139,6 +144,14 @@ func (s *session) footer(sum catalog.Summary, took time.Duration) error {
 	}
 	_, err := fmt.Fprintln(s.cfg.Stdout, line)
 	return err
+}
+
+// writesRows reports whether people who run sql want to know how many rows it has
+// changed, none among them: the API tells the number and not whether the text
+// could have changed any.
+func writesRows(sql string) bool {
+	first := words(sql, 1)
+	return len(first) == 1 && slices.Contains([]string{"INSERT", "UPDATE", "DELETE", "REPLACE"}, first[0])
 }
 
 // elapsed returns a duration as people read it.
@@ -169,9 +182,6 @@ func (r *result) Columns(columns []catalog.Column) error {
 type keepOpen struct{ io.Writer }
 
 func (keepOpen) Close() error { return nil }
-
-// located returns a message with the line to which it belongs.
-func located(line int, message string) string { return fmt.Sprintf("Line %d: %s", line, message) }
 
 // An output is where .output and .once send results.
 type output struct {

@@ -17,7 +17,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -61,10 +63,15 @@ type Config struct {
 	// none. See DefaultPager.
 	Pager string
 
-	Stdin  *os.File         // nil: os.Stdin; for Run, which edits lines only on that
-	Stdout io.Writer        // nil: os.Stdout
-	Stderr io.Writer        // nil: os.Stderr; for errors
-	Now    func() time.Time // nil: time.Now
+	Stdin  *os.File  // nil: os.Stdin; for Run, which edits lines only on that
+	Stdout io.Writer // nil: os.Stdout
+	Stderr io.Writer // nil: os.Stderr; for errors
+
+	// Summary is where a script says how many rows each statement had; nil: below
+	// them, on Stdout.
+	Summary io.Writer
+
+	Now func() time.Time // nil: time.Now
 }
 
 func (c Config) withDefaults() Config {
@@ -118,7 +125,7 @@ func (s *session) script(ctx context.Context, r io.Reader, depth int) error {
 	for {
 		line, err := readLine(in)
 		if err != nil && err != io.EOF {
-			return atLine(c.scan.line+1, err)
+			return atLine(c.scan.line+1, unreadable(err))
 		}
 		if c.scan.line == 0 {
 			line = strings.TrimPrefix(line, "\uFEFF") // as some editors begin a file
@@ -135,6 +142,17 @@ func (s *session) script(ctx context.Context, r io.Reader, depth int) error {
 		return err
 	}
 	return s.scriptUnit(ctx, u)
+}
+
+// unreadable returns an error for the user from one of reading a script.
+func unreadable(err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	return fault.Wrap(fault.Unavailable, err, "The SQL can't be read: %v", err)
 }
 
 func (s *session) scriptLine(ctx context.Context, c *collector, line string, depth int) error {
@@ -159,11 +177,15 @@ func (s *session) scriptUnit(ctx context.Context, u unit) error {
 	if err == nil {
 		return nil
 	}
-	line := u.line
-	if at, ok := place(u.text, fault.Message(err)); ok {
-		line = u.line + strings.Count(u.text[firstToken(u.text):max(at, firstToken(u.text))], "\n")
+	first := firstToken(u.text)
+	at, ok := place(u.text, fault.Message(err))
+	switch last := u.line + strings.Count(strings.TrimSpace(u.text[first:]), "\n"); {
+	case ok:
+		return atLine(u.line+strings.Count(u.text[first:max(at, first)], "\n"), err)
+	case u.several && last > u.line:
+		return prefixed(fmt.Sprintf("Lines %d to %d", u.line, last), err) // nobody tells which of the statements it was
 	}
-	return atLine(line, err)
+	return atLine(u.line, err)
 }
 
 // firstToken returns the index at which the statement in sql begins.
@@ -174,14 +196,17 @@ func firstToken(sql string) int {
 	return 0
 }
 
-// atLine returns err with the number of a line before its message. Errors that
-// are not faults, such as a closed pipe, stay as they are.
-func atLine(line int, err error) error {
+// atLine returns err with the number of a line before its message.
+func atLine(line int, err error) error { return prefixed(fmt.Sprintf("Line %d", line), err) }
+
+// prefixed returns err with a place before its message. Errors that are not
+// faults, such as a closed pipe, stay as they are.
+func prefixed(place string, err error) error {
 	e, ok := errors.AsType[*fault.Error](err)
 	if !ok {
 		return err
 	}
-	return &fault.Error{Kind: e.Kind, Message: located(line, e.Message), Code: e.Code, Err: err}
+	return &fault.Error{Kind: e.Kind, Message: place + ": " + e.Message, Code: e.Code, Err: err}
 }
 
 // readLine reads a line with its end. Errors: io.EOF with the last line,

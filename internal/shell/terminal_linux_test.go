@@ -289,10 +289,22 @@ func TestRun_CtrlC_drops_the_rest_of_the_line(t *testing.T) {
 	s.quit()
 }
 
+func TestRun_tells_users_of_other_shells_where_the_commands_are(t *testing.T) {
+	s := start(t, childArgs{}, 80, 24)
+	s.expect(prompt)
+	for _, line := range []string{`\dt`, "?"} {
+		s.wants(s.ask(line), "Error: Commands begin with a dot here; .help lists them\n")
+	}
+	s.quit()
+}
+
 func TestRun_CtrlC_at_a_prompt_drops_what_was_typed(t *testing.T) {
 	s := start(t, childArgs{}, 80, 24)
 	s.expect(prompt)
 	s.send("SELECT 'dropped',\r")
+	s.expect("...> ")
+	s.send("quit\r")
+	s.expect("The statement is not finished: a semicolon ends it, Ctrl-C drops it.")
 	s.expect("...> ")
 	s.send("half a line\x03")
 	s.expect("^C")

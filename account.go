@@ -2,6 +2,7 @@ package ayb
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
@@ -13,6 +14,7 @@ import (
 	"ayb/auth"
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/walls"
 	"ayb/store"
 )
 
@@ -94,6 +96,9 @@ func (e *Engine) Register(ctx context.Context, p Principal, r Registration) (err
 		return err
 	}
 	if holder.Slug != "" && holder.Slug != claim.Entity {
+		if e.cfg.Walls.Has(walls.SecretEmails) {
+			return fault.New(fault.Exists, "The address belongs to another account")
+		}
 		return e.sendMail(ctx, claim.Address, "Your account", addressTaken(claim.Entity, holder))
 	}
 	return e.sendToken(ctx, claim.Address, token)
@@ -158,6 +163,9 @@ func (e *Engine) Confirm(ctx context.Context, p Principal, token string) (_ Enti
 		return Entity{}, "", Token{}, err
 	}
 	c.subject = accountSubject(opened.Entity, opened.Address)
+	if e.cfg.Walls.Has(walls.OneUse) {
+		opened.Hash = rand.Text()
+	}
 	made, err := auth.NewSecret(e.cfg.Random)
 	if err != nil {
 		return Entity{}, "", Token{}, err

@@ -124,6 +124,7 @@ func openRunner(cfg Config) (hosting.Runner, error) {
 	}
 	runner, err := hosting.NewInProcess(hosting.Config{
 		Dir: cfg.owners(), Limits: cfg.Limits.Limits, Now: cfg.Now, Random: cfg.Random, Logger: cfg.Logger,
+		Walls: cfg.Walls,
 	})
 	if err != nil {
 		return nil, err // and no Runner that is a nil pointer

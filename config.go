@@ -16,6 +16,7 @@ import (
 	"ayb/auth"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/internal/walls"
 )
 
 // Config says how an [Engine] works. Only DataPath is required.
@@ -81,6 +82,9 @@ type Config struct {
 
 	// Logger takes what an operator may want to know. Nil: silence.
 	Logger *slog.Logger
+
+	// Walls says which defences are down. Only a test of this module can set it.
+	Walls walls.Down
 }
 
 // Limits are the bounds of what one tenant may use. The embedded ones hold for

@@ -18,13 +18,13 @@ import (
 // imports from floors below its own; on its own floor, only what is nested in
 // it.
 var floors = [][]string{
-	{"ayb/fault", "ayb/internal/durable"},
+	{"ayb/fault", "ayb/internal/durable", "ayb/internal/walls"},
 	{"ayb/catalog"},
 	{"ayb/auth", "ayb/hosting", "ayb/hosting/sandbox", "ayb/httpapi/wire", "ayb/internal/format", "ayb/internal/mail", "ayb/store"},
 	{"ayb/hosting/worker"},
 	{"ayb"},
 	{"ayb/client", "ayb/httpapi", "ayb/internal/shell"},
-	{"ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/store/storetest"},
+	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/store/storetest"},
 	{"ayb/aybtest/behavior"},
 }
 

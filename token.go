@@ -7,6 +7,7 @@ import (
 
 	"ayb/auth"
 	"ayb/fault"
+	"ayb/internal/walls"
 )
 
 // maxAppName bounds TokenOptions.AppName, in characters.
@@ -101,7 +102,7 @@ func (e *Engine) newToken(ctx context.Context, c *call, opt *TokenOptions) (Toke
 // capExpiry makes a token lapse no later than the one it is made by way of:
 // otherwise who finds an old one could live on for ever.
 func (e *Engine) capExpiry(ctx context.Context, p Principal, token *Token) error {
-	if p.Token == "" {
+	if p.Token == "" || e.cfg.Walls.Has(walls.Expiry) {
 		return nil
 	}
 	own, _, err := e.store.Token(ctx, p.Token)

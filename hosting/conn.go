@@ -13,6 +13,7 @@ import (
 	"github.com/ncruces/go-sqlite3/ext/rtree"
 
 	"ayb/catalog"
+	"ayb/internal/walls"
 )
 
 // A conn is one connection to a database, with everything that a tenant's SQL
@@ -110,7 +111,8 @@ func fileURI(path string, query url.Values) string {
 }
 
 func (c *conn) configure(how access) error {
-	limits := &c.db.r.limits
+	limits, down := &c.db.r.limits, c.db.r.down
+	c.guard.down = down
 	if err := c.c.BusyTimeout(limits.QueueTime); err != nil {
 		return err
 	}
@@ -118,8 +120,8 @@ func (c *conn) configure(how access) error {
 		option sqlite3.DBConfig
 		value  bool
 	}{
-		{sqlite3.DBCONFIG_DEFENSIVE, true},
-		{sqlite3.DBCONFIG_TRUSTED_SCHEMA, false},
+		{sqlite3.DBCONFIG_DEFENSIVE, !down.Has(walls.Defensive)},
+		{sqlite3.DBCONFIG_TRUSTED_SCHEMA, down.Has(walls.TrustedSchema)},
 		{sqlite3.DBCONFIG_ENABLE_FKEY, true},
 		{sqlite3.DBCONFIG_DQS_DML, true}, // "PostgreSQL" in double quotes is a text, as ayb's users write it
 		{sqlite3.DBCONFIG_DQS_DDL, true},
@@ -135,7 +137,11 @@ func (c *conn) configure(how access) error {
 	if err := c.c.Exec(pragmas); err != nil {
 		return err
 	}
-	for _, extend := range []func(*sqlite3.Conn) error{fts5.Register, rtree.Register, overrideFunctions} {
+	extensions := []func(*sqlite3.Conn) error{fts5.Register, rtree.Register, overrideFunctions}
+	if down.Has(walls.Replaced) {
+		extensions = extensions[:2]
+	}
+	for _, extend := range extensions {
 		if err := extend(c.c); err != nil {
 			return err
 		}
@@ -163,8 +169,10 @@ func (c *conn) configure(how access) error {
 	} {
 		c.c.Limit(category, value)
 	}
-	if how == toCopy {
+	if how == toCopy || down.Has(walls.AttachLimit) {
 		c.c.Limit(sqlite3.LIMIT_ATTACHED, 1)
+	}
+	if how == toCopy {
 		return nil // the host's own: it has no guard
 	}
 	return c.c.SetAuthorizer(c.guard.authorize)
@@ -245,7 +253,7 @@ func (c *conn) account() {
 
 // reusable reports whether the connection may serve another request.
 func (c *conn) reusable() bool {
-	return !c.broken && !c.empty && c.memory <= connRetained && c.intr.killed.Load() == nil
+	return !c.broken && !c.empty && (c.memory <= connRetained || c.db.r.down.Has(walls.Retire)) && c.intr.killed.Load() == nil
 }
 
 // close frees the connection. One that a panic went through is not asked to

@@ -15,6 +15,7 @@ import (
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/internal/durable"
+	"ayb/internal/walls"
 )
 
 // A database is the handle of one version of one database: its connections and
@@ -64,7 +65,11 @@ func (db *database) exists() bool {
 	if db.found.Load() {
 		return true
 	}
-	info, err := os.Lstat(db.path)
+	look := os.Lstat
+	if db.r.down.Has(walls.NoFollow) {
+		look = os.Stat
+	}
+	info, err := look(db.path)
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}

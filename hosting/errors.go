@@ -11,6 +11,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"ayb/fault"
+	"ayb/internal/walls"
 )
 
 // Two refusals are addressed to the Runner's caller, who knows what to do next.
@@ -129,6 +130,9 @@ func (c *conn) recovered(err *error) {
 	v := recover()
 	if v == nil {
 		return
+	}
+	if c.db.r.down.Has(walls.Recover) {
+		panic(v)
 	}
 	c.broken = true
 	if c.committing {

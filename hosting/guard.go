@@ -6,6 +6,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"ayb/fault"
+	"ayb/internal/walls"
 )
 
 // mode says whose SQL a connection is compiling or running.
@@ -32,6 +33,7 @@ type guard struct {
 	explain  bool   // it is an EXPLAIN
 	seen     facts
 	refusal  error // what to tell the user if SQLite says "not authorized"
+	down     walls.Down
 }
 
 // facts are what the guard learns about a statement while it is compiled.
@@ -51,8 +53,12 @@ func (g *guard) begin(text string) {
 	g.explain = firstWord(text) == "EXPLAIN"
 }
 
-// deny refuses with a sentence of ours in place of SQLite's "not authorized".
-func (g *guard) deny(format string, args ...any) sqlite3.AuthorizerReturnCode {
+// deny refuses with a sentence of ours in place of SQLite's "not authorized",
+// unless the wall that it belongs to is down.
+func (g *guard) deny(wall walls.Wall, format string, args ...any) sqlite3.AuthorizerReturnCode {
+	if g.down.Has(wall) {
+		return sqlite3.AUTH_OK
+	}
 	if g.refusal == nil {
 		g.refusal = fault.New(fault.Denied, format, args...)
 	}
@@ -87,7 +93,7 @@ func (g *guard) authorize(action sqlite3.AuthorizerActionCode, arg, sub, schema,
 		return g.schema(schema)
 	case sqlite3.AUTH_CREATE_VTABLE:
 		if !moduleVerdict(strings.ToLower(sub)).creatable {
-			return g.deny("The virtual table module %q is not available; fts5, fts5vocab and rtree are", sub)
+			return g.deny(walls.Modules, "The virtual table module %q is not available; fts5, fts5vocab and rtree are", sub)
 		}
 		return g.schema(schema)
 	case sqlite3.AUTH_CREATE_TEMP_TABLE, sqlite3.AUTH_CREATE_TEMP_INDEX, sqlite3.AUTH_CREATE_TEMP_VIEW,
@@ -109,14 +115,14 @@ func (g *guard) authorize(action sqlite3.AuthorizerActionCode, arg, sub, schema,
 			return sqlite3.AUTH_OK // the scratch file of a plain VACUUM
 		}
 	}
-	return g.deny("Databases can't be attached or detached, and extensions can't be loaded")
+	return g.deny(walls.Attach, "Databases can't be attached or detached, and extensions can't be loaded")
 }
 
 // schema allows changes to the database itself, and to temporary objects where
 // nobody else could meet them.
 func (g *guard) schema(name string) sqlite3.AuthorizerReturnCode {
 	if strings.EqualFold(name, "temp") && g.mode != sessionMode {
-		return g.deny("Temporary tables, views and triggers need a session")
+		return g.deny(walls.Shared, "Temporary tables, views and triggers need a session")
 	}
 	return sqlite3.AUTH_OK
 }
@@ -126,7 +132,7 @@ func (g *guard) table(name string) sqlite3.AuthorizerReturnCode {
 	name = strings.ToLower(name)
 	pragma, isPragma := strings.CutPrefix(name, "pragma_")
 	if moduleVerdict(name).denied || isPragma && pragmaVerdict(pragma, "", false) != pragmaRead {
-		return g.deny("The table %q is not available", name)
+		return g.deny(walls.Modules, "The table %q is not available", name)
 	}
 	return sqlite3.AUTH_OK
 }
@@ -139,14 +145,14 @@ func (g *guard) function(name string) sqlite3.AuthorizerReturnCode {
 		if g.killable {
 			return sqlite3.AUTH_OK
 		}
-		return g.deny("The function %s is not available on this server, because a long call of it could not be stopped", name)
+		return g.deny(walls.Functions, "The function %s is not available on this server, because a long call of it could not be stopped", name)
 	}
-	return g.deny("The function %s is not available", name)
+	return g.deny(walls.Functions, "The function %s is not available", name)
 }
 
 func (g *guard) pragma(name, arg string) sqlite3.AuthorizerReturnCode {
 	if g.explain { // SQLite carries out most of them while it compiles
-		return g.deny("EXPLAIN of a PRAGMA is not available")
+		return g.deny(walls.Explain, "EXPLAIN of a PRAGMA is not available")
 	}
 	g.seen.pragma = true
 	rule := pragmaVerdict(name, arg, arg != "" || g.assigns())
@@ -159,12 +165,12 @@ func (g *guard) pragma(name, arg string) sqlite3.AuthorizerReturnCode {
 	case rule == pragmaState && g.mode == sessionMode:
 		return sqlite3.AUTH_OK
 	case rule == pragmaState:
-		if g.several {
+		if g.several && !g.down.Has(walls.Shared) {
 			g.refusal = fault.New(fault.Invalid, "PRAGMA %s can't stand among other statements; nothing was written. Use a session", name)
 		}
-		return g.deny("PRAGMA %s changes how a connection works, and connections are shared: use a session", name)
+		return g.deny(walls.Shared, "PRAGMA %s changes how a connection works, and connections are shared: use a session", name)
 	}
-	return g.deny("PRAGMA %s is not available", name)
+	return g.deny(walls.Pragmas, "PRAGMA %s is not available", name)
 }
 
 // assigns reports whether the statement being compiled is a PRAGMA with an

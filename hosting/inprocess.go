@@ -15,6 +15,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/walls"
 )
 
 // Config says how a Runner of this package works.
@@ -36,6 +37,9 @@ type Config struct {
 	Killable bool
 
 	Hooks Hooks
+
+	// Walls says which defences are down. Only a test of this module can set it.
+	Walls walls.Down
 }
 
 // InProcess is the Runner whose walls stand inside this process: the memory of
@@ -54,6 +58,7 @@ type InProcess struct {
 	now    func() time.Time
 	random io.Reader
 	logger *slog.Logger
+	down   walls.Down
 
 	tmp      string // Config.Temp
 	killable bool
@@ -89,7 +94,7 @@ func NewInProcess(config Config) (*InProcess, error) {
 	}
 	r := &InProcess{
 		dir: config.Dir, limits: config.Limits.WithDefaults(), now: config.Now, random: config.Random, logger: config.Logger,
-		tmp: config.Temp, killable: config.Killable, hooks: config.Hooks,
+		tmp: config.Temp, killable: config.Killable, hooks: config.Hooks, down: config.Walls,
 		disk: vfs.Find(""), open: map[DB]*database{}, lru: list.New(),
 	}
 	if r.tmp == "" {
@@ -229,6 +234,9 @@ func (r *InProcess) run(ctx context.Context, job *Job, sink Sink) (catalog.Summa
 	defer r.leave(db)
 	if err := db.find(job.Unwritten); err != nil {
 		return catalog.Summary{}, err
+	}
+	if r.down.Has(walls.ReadOnly) {
+		job.Class = Write
 	}
 	text, lead, writes := route(job.Statement.SQL)
 	if job.Class == Read || !writes {

@@ -9,6 +9,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/walls"
 )
 
 // A session is a connection of its own. It takes the writer's turn when it
@@ -50,6 +51,9 @@ func (r *InProcess) Begin(ctx context.Context, job Job) (Session, error) {
 func (db *database) begin(job Job) (*session, error) {
 	if err := db.find(job.Unwritten); err != nil {
 		return nil, err
+	}
+	if db.r.down.Has(walls.ReadOnly) {
+		job.Class = Write
 	}
 	if job.Class == Write && !db.exists() {
 		return nil, ErrUnwritten

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
@@ -13,6 +14,7 @@ import (
 
 	"ayb/fault"
 	"ayb/internal/durable"
+	"ayb/internal/walls"
 )
 
 // A jail is the file system as one connection sees it: its database's own files
@@ -59,6 +61,9 @@ func (j *jail) inside(name string) bool {
 	case j.db.path, j.db.path + "-wal", j.db.path + "-journal":
 		return true
 	}
+	if down := &j.db.r.down; down.Has(walls.Jail) && down.Scratch != "" && strings.HasPrefix(name, down.Scratch+"/") {
+		return true
+	}
 	return j.copying != "" && (name == j.copying || name == j.copying+"-journal" || name == j.copying+"-wal")
 }
 
@@ -97,7 +102,7 @@ func (j *jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 	if !j.inside(path) {
 		return nil, 0, sqlite3.CANTOPEN
 	}
-	if flags&vfs.OPEN_CREATE != 0 || flags&vfs.OPEN_MAIN_DB != 0 {
+	if !j.db.r.down.Has(walls.NoFollow) && (flags&vfs.OPEN_CREATE != 0 || flags&vfs.OPEN_MAIN_DB != 0) {
 		if err := private(path, flags); err != nil {
 			j.trouble = err
 			return nil, 0, sqlite3.CANTOPEN

@@ -12,6 +12,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/walls"
 )
 
 // A writerQueue is the one connection of a database that writes, and the queue
@@ -177,6 +178,9 @@ func (c *conn) checkpoint() (left int) {
 // endLongReaders ends everybody who reads now, because one of them keeps the log
 // from beginning anew.
 func (db *database) endLongReaders() {
+	if db.r.down.Has(walls.LongReaders) {
+		return
+	}
 	limit := db.r.limits.WALBytes >> 20
 	for _, s := range db.openSessions() {
 		if s.reading() {
@@ -249,15 +253,19 @@ func (discard) Row(catalog.Row) error          { return nil }
 // write runs a text in one transaction.
 func (c *conn) write(ctx context.Context, job *Job, text string, lead bool, kept *rowBuffer, sum *catalog.Summary) (err error) {
 	c.start(ctx, writeMode)
-	if lead {
+	if lead && !c.db.r.down.Has(walls.ForeignKeys) {
 		defer c.restoreForeignKeys()
 	}
-	defer c.rollback()
+	if !c.db.r.down.Has(walls.Rollback) {
+		defer c.rollback()
+	}
 	defer c.recovered(&err)
 	if err := c.limitPages(job.Quota); err != nil {
 		return c.fault(err)
 	}
-	c.c.SetLastInsertRowID(0)
+	if !c.db.r.down.Has(walls.LastRow) {
+		c.c.SetLastInsertRowID(0)
+	}
 	if lead {
 		if err := c.set("PRAGMA foreign_keys=OFF"); err != nil {
 			return c.fault(err)
@@ -368,7 +376,7 @@ func (c *conn) writeTexts(st *statement, rest string, args binder, kept *rowBuff
 }
 
 func (c *conn) applyNext(st *statement, args *binder, kept *rowBuffer, sum *catalog.Summary) error {
-	if err := innerStatement(st); err != nil {
+	if err := innerStatement(st); err != nil && !c.db.r.down.Has(walls.Transactions) {
 		return err
 	}
 	if err := args.bind(st); err != nil {
@@ -377,7 +385,7 @@ func (c *conn) applyNext(st *statement, args *binder, kept *rowBuffer, sum *cata
 	if err := c.apply(st, kept, sum); err != nil {
 		return err
 	}
-	if c.c.GetAutocommit() {
+	if c.c.GetAutocommit() && !c.db.r.down.Has(walls.Transactions) {
 		return fault.New(fault.NotApplied, "A statement ended the transaction of the text; nothing was written")
 	}
 	return nil

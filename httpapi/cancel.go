@@ -7,6 +7,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/walls"
 )
 
 // maxRunning bounds how many queries the handler runs at a time.
@@ -28,6 +29,14 @@ type running struct {
 type queryKey struct {
 	entity catalog.ID
 	id     string
+}
+
+// queryKey returns the key of a query of the caller's.
+func (x *exchange) queryKey(id string) queryKey {
+	if x.opt.Walls.Has(walls.CancelOwn) {
+		return queryKey{id: id}
+	}
+	return queryKey{x.caller.Entity, id}
 }
 
 func newRunning() *running { return &running{queries: map[queryKey]*queryContext{}} }
@@ -91,7 +100,7 @@ func (c *queryContext) release() {
 // The client may choose the id in the same header, so that it knows it before
 // the answer begins. The caller calls done. Errors: Invalid, Conflict, Busy.
 func (x *exchange) cancellable() (ctx *queryContext, done func(), _ error) {
-	key := queryKey{entity: x.caller.Entity}
+	key := x.queryKey("")
 	if ids := x.r.Header[queryIDHeader]; len(ids) > 0 {
 		key.id = ids[0]
 	}
@@ -138,7 +147,7 @@ func (r *running) remove(key queryKey) {
 // of a token that is limited only queries of that token can be ended: others may
 // be beyond its limit.
 func (x *exchange) cancelQuery() (any, error) {
-	key := queryKey{x.caller.Entity, x.param(0)}
+	key := x.queryKey(x.param(0))
 	x.running.mu.Lock()
 	query := x.running.queries[key]
 	x.running.mu.Unlock()

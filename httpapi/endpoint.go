@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"ayb/auth"
 	"ayb/fault"
 	"ayb/httpapi/wire"
+	"ayb/internal/walls"
 )
 
 // statusGone is what the log says of a request whose client went away, before the
@@ -39,7 +41,11 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.crossOrigin() {
 		return
 	}
-	if x.route, x.params = a.router.match(r.Method, r.URL.EscapedPath()); x.route == nil {
+	asked := r.URL.EscapedPath()
+	if a.opt.Walls.Has(walls.ExactPaths) {
+		asked = path.Clean(r.URL.Path)
+	}
+	if x.route, x.params = a.router.match(r.Method, asked); x.route == nil {
 		x.sendNothing(http.StatusNotFound)
 		return
 	}
@@ -72,7 +78,7 @@ func (x *exchange) identify() (ayb.Principal, error) {
 		return anonymous, fault.New(fault.Unauthenticated, "This endpoint requires authentication")
 	}
 	scheme, token, ok := strings.Cut(headers[0], " ")
-	if len(headers) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") {
+	if len(headers) > 1 && !x.opt.Walls.Has(walls.OneHeader) || !ok || !strings.EqualFold(scheme, "Bearer") {
 		return anonymous, as(wire.Other, fault.New(fault.Unauthenticated, "Invalid Authorization header: expected `Bearer <token>`"))
 	}
 	token = strings.TrimSpace(token)

@@ -18,6 +18,7 @@ import (
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/httpapi/wire"
+	"ayb/internal/walls"
 )
 
 // An exchange is one request and its answer. It belongs to the goroutine that
@@ -81,7 +82,7 @@ func (x *exchange) header(name string) (string, error) {
 	switch {
 	case len(values) == 0:
 		return "", fault.New(fault.Invalid, "Missing required `%s` header", name)
-	case len(values) > 1:
+	case len(values) > 1 && !x.opt.Walls.Has(walls.OneHeader):
 		return "", fault.New(fault.Invalid, "The `%s` header was sent more than once", name)
 	case !utf8.ValidString(values[0]):
 		return "", fault.New(fault.Invalid, "The `%s` header is not valid UTF-8", name)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ayb"
+	"ayb/internal/walls"
 )
 
 // Options are the optional settings of [New]. Zero values work.
@@ -66,6 +67,9 @@ type Options struct {
 	// Logger takes a line for each request; no token and no SQL is in it. Nil:
 	// silence.
 	Logger *slog.Logger
+
+	// Walls says which defences are down. Only a test of this module can set it.
+	Walls walls.Down
 }
 
 // withDefaults returns the options with every unset field set.
@@ -109,6 +113,9 @@ func New(eng *ayb.Engine, opt *Options) http.Handler {
 	}
 	a.held = newBudget(heldResults * min(a.opt.MaxResultBytes, math.MaxInt64/heldResults))
 	a.router = newRouter(routes())
+	if a.opt.Walls.Has(walls.PublicLinks) {
+		a.links = newLinkCheckerFor(func(netip.Addr) bool { return true }, &http.Transport{})
+	}
 	return a
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"ayb/fault"
+	"ayb/internal/walls"
 )
 
 // introduce does what comes before every request: it finds out where it comes
@@ -15,7 +16,7 @@ import (
 func (x *exchange) introduce() {
 	x.address, x.proxied = clientAddress(x.r, x.opt.TrustedProxies)
 	x.newIDs()
-	if ids := x.r.Header["X-Request-Id"]; len(ids) > 0 && cleanID(ids[0], 1) {
+	if ids := x.r.Header["X-Request-Id"]; len(ids) > 0 && (cleanID(ids[0], 1) || x.opt.Walls.Has(walls.CleanIDs)) {
 		x.id = ids[0]
 	}
 	header := x.w.Header()

@@ -208,15 +208,16 @@ func recipe(words []string, body string) ([]byte, error) {
 	return nil, fmt.Errorf("there is no recipe %q", words[0])
 }
 
-// superJournal returns a rollback journal of one page that names a super-journal.
-// SQLite looks whether that file exists, reads it, and deletes it in the end.
+// superJournal returns a rollback journal that names a super-journal and, if that
+// exists, cuts the database down to one page.
+// It holds no pages.
 func superJournal(name string) []byte {
-	const sector, page = 512, 4096
+	const sector, page = 4096, 4096
 	b := make([]byte, sector)
 	copy(b, "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7")
 	binary.BigEndian.PutUint32(b[8:], 0)      // records
 	binary.BigEndian.PutUint32(b[12:], 12345) // nonce
-	binary.BigEndian.PutUint32(b[16:], 2)     // pages before
+	binary.BigEndian.PutUint32(b[16:], 1)     // pages before
 	binary.BigEndian.PutUint32(b[20:], sector)
 	binary.BigEndian.PutUint32(b[24:], page)
 	var sum uint32

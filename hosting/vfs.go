@@ -51,6 +51,9 @@ func (j *jail) FullPathname(name string) (string, error) {
 	if !j.inside(name) {
 		return "", sqlite3.CANTOPEN
 	}
+	if j.db.r.down.Has(walls.NoFollow) {
+		return filepath.EvalSymlinks(name)
+	}
 	return name, nil
 }
 

@@ -217,6 +217,9 @@ func (p *parser) begin(line string) error {
 	}
 	s := &Step{Line: p.line, Attack: p.attack, Who: words[0], What: "sql", On: "alice/test", Times: 1, AtOnce: 1, Save: map[string]string{}}
 	p.step = s
+	if s.Who == "await" {
+		s.What = "await"
+	}
 	for words = words[1:]; len(words) > 0; words = words[1:] {
 		var err error
 		switch word := words[0]; {

@@ -29,7 +29,7 @@ const (
 // What a child may use: what an attack does without its wall must not reach the
 // machine.
 const (
-	childMemory = 4 << 30
+	childMemory = 2 << 30
 	childFiles  = 1 << 30
 	childTime   = 6 * time.Second // of the attack
 )
@@ -39,7 +39,7 @@ const (
 func child(id string) int {
 	time.AfterFunc(time.Minute, func() { os.Exit(1) }) // whatever becomes of the parent
 	population = os.Getenv(childTemplate)
-	for resource, limit := range map[int]uint64{syscall.RLIMIT_AS: childMemory, syscall.RLIMIT_FSIZE: childFiles, syscall.RLIMIT_CORE: 0} {
+	for resource, limit := range map[int]uint64{syscall.RLIMIT_DATA: childMemory, syscall.RLIMIT_FSIZE: childFiles, syscall.RLIMIT_CORE: 0} {
 		if err := syscall.Setrlimit(resource, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1

@@ -162,7 +162,7 @@ func (r *run) send(s *Step) []answer {
 	for i := range s.Times {
 		var all sync.WaitGroup
 		for j := range s.AtOnce {
-			all.Go(func() { answers[i*s.AtOnce+j] = r.once(s, i*s.AtOnce+j) })
+			all.Go(func() { answers[i*s.AtOnce+j] = r.once(s, i*s.AtOnce+j, j) })
 		}
 		all.Wait()
 	}
@@ -173,25 +173,24 @@ func (r *run) send(s *Step) []answer {
 func (r *run) patience(s *Step) time.Duration {
 	grace := r.grace
 	if r.hasty {
-		grace = min(grace, time.Second)
+		grace = min(grace, 700*time.Millisecond)
 	}
 	if r.c.Within > 0 {
 		return r.c.Within
 	}
-	cfg, opt := configure(r.dir)
-	bound := cfg.Limits.QueryTime + grace
+	bound := r.bounds.QueryTime + grace
 	if s.AtOnce > 1 || s.Background || s.What == "session" {
-		bound += cfg.Limits.QueueTime
+		bound += r.bounds.QueueTime
 	}
 	if s.What == "stall" || s.What == "unread" {
-		bound += opt.Stall
+		bound += r.stall
 	}
 	return bound
 }
 
 // once does it once. The copies of a step may differ by their number, written as
-// @N@.
-func (r *run) once(s *Step, n int) answer {
+// @N@. Those side by side have each a session of their own.
+func (r *run) once(s *Step, n, place int) answer {
 	body := strings.ReplaceAll(s.Body, "@N@", fmt.Sprint(n))
 	ctx, cancel := context.WithTimeout(context.Background(), r.patience(s))
 	defer cancel()
@@ -201,7 +200,7 @@ func (r *run) once(s *Step, n int) answer {
 	case "sql":
 		a = r.sql(ctx, s, body)
 	case "session":
-		a = r.session(ctx, s, body, n)
+		a = r.session(ctx, s, body, place)
 	case "http", "stall", "unread":
 		a = r.raw(ctx, s, body)
 	case "alike":
@@ -272,10 +271,9 @@ func read(resp *http.Response) answer {
 	return a
 }
 
-// session runs SQL on a session, which is opened by its first use. Each copy of a
-// step has its own.
-func (r *run) session(ctx context.Context, s *Step, body string, n int) answer {
-	name := fmt.Sprintf("%s %d", s.Args[0], n)
+// session runs SQL on a session, which is opened by its first use.
+func (r *run) session(ctx context.Context, s *Step, body string, place int) answer {
+	name := fmt.Sprintf("%s %d", s.Args[0], place)
 	r.mu.Lock()
 	session := r.sessions[name]
 	r.mu.Unlock()
@@ -323,7 +321,7 @@ func (r *run) raw(ctx context.Context, s *Step, text string) answer {
 	}
 	go io.WriteString(conn, request) // the server need not read it to its end
 	if s.What == "unread" {
-		time.Sleep(2 * r.opt.Stall) // this client does not read: that is the attack
+		time.Sleep(2 * r.stall) // this client does not read: that is the attack
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -58,6 +59,8 @@ type world struct {
 	grace   time.Duration
 	cfg     ayb.Config
 	opt     httpapi.Options
+	bounds  hosting.Limits // with all walls standing
+	stall   time.Duration
 	panics  *panicLog
 
 	mu   sync.Mutex
@@ -74,7 +77,7 @@ var actors = map[string]string{
 func configure(dir string) (ayb.Config, httpapi.Options) {
 	cfg := ayb.Config{DataPath: filepath.Join(dir, "data"), RequestRate: -1}
 	cfg.Limits = ayb.Limits{DatabaseBytes: 24 << 20, EntityBytes: 40 << 20, Limits: hosting.Limits{
-		QueryTime: 300 * time.Millisecond, MaintenanceTime: 600 * time.Millisecond, StreamTime: 1500 * time.Millisecond, QueueTime: time.Second,
+		QueryTime: time.Second, MaintenanceTime: 600 * time.Millisecond, StreamTime: 1500 * time.Millisecond, QueueTime: time.Second,
 		ConnectionMemory: 24 << 20, OpenMemory: 256 << 20, ResultBytes: 4 << 20, TempBytes: 8 << 20, WALBytes: 8 << 20,
 		Readers: 4, QueuedReads: 8, QueuedWrites: 8,
 		Sessions: 4, SessionIdle: 500 * time.Millisecond, SessionTime: 2 * time.Second, SessionWriteTime: 300 * time.Millisecond,
@@ -168,11 +171,15 @@ func newWorld(template, dir string, m mode, c *Case, down []string) (_ *world, e
 		return nil, err
 	}
 	w.cfg, w.opt = configure(dir)
+	if slices.Contains(c.Walls, "limits.query_time") {
+		w.cfg.Limits.QueryTime = 300 * time.Millisecond // what is to end by it ends soon
+	}
 	for name, value := range c.Set {
 		if err := set(&w.cfg, &w.opt, name, value); err != nil {
 			return nil, err
 		}
 	}
+	w.bounds, w.stall = w.cfg.Limits.Limits, w.opt.Stall
 	takenDown, err := takeDown(&w.cfg, &w.opt, dir, down)
 	if err != nil {
 		return nil, err

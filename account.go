@@ -164,7 +164,7 @@ func (e *Engine) Confirm(ctx context.Context, p Principal, token string) (_ Enti
 	}
 	c.subject = accountSubject(opened.Entity, opened.Address)
 	if e.cfg.Walls.Has(walls.OneUse) {
-		opened.Hash = rand.Text()
+		opened.Hash = fmt.Sprintf("%064s", rand.Text())
 	}
 	made, err := auth.NewSecret(e.cfg.Random)
 	if err != nil {

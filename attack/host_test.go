@@ -16,6 +16,8 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/ext/fts5"
 	"github.com/ncruces/go-sqlite3/ext/rtree"
+
+	"ayb"
 )
 
 func unhex(text string) (string, error) {
@@ -33,6 +35,18 @@ func (r *run) host(s *Step) error {
 			r.clock.Advance(d)
 		}
 		return err
+	case "renew": // everybody but mallory makes a new token
+		for slug := range r.tokens {
+			if slug == "mallory" {
+				continue
+			}
+			secret, _, err := r.CreateToken(context.Background(), ayb.System, slug, nil)
+			if err != nil {
+				return err
+			}
+			r.tokens[slug] = secret
+		}
+		return nil
 	case "mail":
 		r.mu.Lock()
 		defer r.mu.Unlock()

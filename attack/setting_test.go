@@ -56,14 +56,21 @@ func parsePrefix(value string) ([]netip.Prefix, error) {
 
 // given are what holds without anything of ours that could be taken away.
 var given = map[string]string{
-	"sqlite":    "SQLite itself refuses it",
-	"build":     "what is attacked is not part of the program",
-	"net/http":  "Go's HTTP server refuses it",
-	"layout":    "files are named by ids that the server makes, never by what users call things",
-	"sealed":    "e-mail tokens are sealed with a key that nobody has",
-	"driver":    "the SQLite driver opens files without following links",
-	"sentences": "what goes wrong is told in sentences of ours, never in those of the system",
-	"html":      "html/template escapes what it shows",
+	"sqlite":          "SQLite itself refuses it",
+	"build":           "what is attacked is not part of the program",
+	"net/http":        "Go's HTTP server refuses it",
+	"layout":          "files are named by ids that the server makes, never by what users call things",
+	"sealed":          "e-mail tokens are sealed with a key that nobody has",
+	"driver":          "the SQLite driver opens files without following links",
+	"sentences":       "what goes wrong is told in sentences of ours, never in those of the system",
+	"owners":          "a database's owner has no grant that could be changed",
+	"ownership":       "the metadata is asked for tokens of the caller only",
+	"no cookies":      "the API reads credentials from the Authorization header alone",
+	"malformed":       "what has not the form of a token is none",
+	"plain addresses": "an e-mail address is one plain address",
+	"web links":       "a link is an address of the web",
+	"discovery":       "lists hold what the caller may see",
+	"html":            "html/template escapes what it shows",
 }
 
 // settings are the bounds of the configuration that cases may set, by the name

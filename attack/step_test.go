@@ -137,12 +137,14 @@ func (r *run) functions() template.FuncMap {
 			}
 			return strings.Join(parts, separator)
 		},
-		"hex":     func(text string) (string, error) { return unhex(text) },
-		"outside": func() string { return filepath.Join(r.dir, "outside") },
-		"file":    r.file,
-		"var":     r.variable,
-		"token":   func(slug string) string { return r.tokens[slug] },
-		"short":   func(slug string) string { return strings.Split(r.tokens[slug], "_")[1] },
+		"hex":       func(text string) (string, error) { return unhex(text) },
+		"outside":   func() string { return filepath.Join(r.dir, "outside") },
+		"file":      r.file,
+		"var":       r.variable,
+		"inner":     func() string { return r.inner.Addr().String() },
+		"innerPort": func() string { _, port, _ := net.SplitHostPort(r.inner.Addr().String()); return port },
+		"token":     func(slug string) string { return r.tokens[slug] },
+		"short":     func(slug string) string { return strings.Split(r.tokens[slug], "_")[1] },
 	}
 }
 
@@ -415,9 +417,14 @@ func (r *run) judge(s *Step, answers []answer) error {
 func (r *run) secrets(s *Step, a answer) {
 	text := a.header + a.body + a.message + a.rows
 	home, _ := os.Getwd()
-	for _, secret := range append([]string{canary, r.dir, os.TempDir(), home}, s.Never...) {
+	for _, secret := range []string{canary, r.dir, os.TempDir(), home} {
 		if strings.Contains(text, secret) && !strings.Contains(s.Body, secret) {
 			r.find("line %d: the answer holds %q: %s", s.Line, secret, a)
+		}
+	}
+	for _, never := range s.Never {
+		if strings.Contains(text, never) {
+			r.find("line %d: the answer holds %q: %s", s.Line, never, a)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -46,13 +48,17 @@ const canary = "the canary sings at midnight"
 // A world is a server with its tenants, as an attacker meets it.
 //
 // alice owns alice/test, which bob may read, carol write and dave manage, and
-// alice/other. mallory has an account, mallory/own and nothing else. nina minds
-// her own business in nina/db. stella/still is not used by anybody.
+// alice/other. Of the organization guild, alice is an owner, dave an admin and bob
+// a member; it has guild/plans. mallory has an account, mallory/own and nothing
+// else. nina minds her own business in nina/db. stella/still is not used by
+// anybody.
 type world struct {
 	*ayb.Engine
 	dir     string // data, and outside with its canaries
 	runner  hosting.Runner
 	server  *httptest.Server
+	inner   *innerService
+	touched map[string]bool // directories of those who are at work
 	clock   *aybtest.Clock
 	mailbox *aybtest.Mailbox
 	tokens  map[string]string // by entity
@@ -109,8 +115,18 @@ func populate(dir string) (err error) {
 			return err
 		}
 	}
+	guild, err := eng.CreateEntity(ctx, ayb.System, "guild", &ayb.EntityOptions{Kind: ayb.Organization})
+	if err != nil {
+		return err
+	}
+	entities["guild"] = eng.Owner(guild)
+	for slug, role := range map[string]ayb.Role{"alice": ayb.OwnerRole, "dave": ayb.Admin, "bob": ayb.Member} {
+		if err := eng.SetMember(ctx, ayb.System, "guild", slug, role); err != nil {
+			return err
+		}
+	}
 	for ref, sql := range map[string]string{
-		"alice/test": "", "alice/other": "CREATE TABLE n(v); INSERT INTO n VALUES (0)", "nina/db": "CREATE TABLE n(v); INSERT INTO n VALUES (0)",
+		"guild/plans": "CREATE TABLE p(a)", "alice/test": "", "alice/other": "CREATE TABLE n(v); INSERT INTO n VALUES (0)", "nina/db": "CREATE TABLE n(v); INSERT INTO n VALUES (0)",
 		"mallory/own": "CREATE TABLE m(a)", "stella/still": "CREATE TABLE secret(a); INSERT INTO secret VALUES ('" + canary + "')",
 	} {
 		owner := entities[strings.Split(ref, "/")[0]]
@@ -195,7 +211,13 @@ func newWorld(template, dir string, m mode, c *Case, down []string) (_ *world, e
 	if w.Engine, err = ayb.Open(context.Background(), w.cfg); err != nil {
 		return nil, errors.Join(err, w.runner.Close())
 	}
+	if w.touched, err = w.directories("alice", "guild", "mallory", "nina"); err != nil {
+		return nil, err
+	}
 	w.opt.Logger = slog.New(slog.NewTextHandler(w.panics, nil))
+	if w.inner, err = newInnerService(); err != nil {
+		return nil, err
+	}
 	w.server = httptest.NewUnstartedServer(httpapi.New(w.Engine, &w.opt))
 	w.server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	w.server.Config.ReadHeaderTimeout = time.Second
@@ -207,7 +229,34 @@ func newWorld(template, dir string, m mode, c *Case, down []string) (_ *world, e
 func (w *world) close() error {
 	w.server.CloseClientConnections()
 	w.server.Close()
-	return errors.Join(w.Engine.Close(), w.runner.Close())
+	return errors.Join(w.inner.Close(), w.Engine.Close(), w.runner.Close())
+}
+
+// An innerService stands for what listens on the machine or in its network, and
+// is not meant for strangers.
+type innerService struct {
+	net.Listener
+	visits atomic.Int64
+}
+
+func newInnerService() (*innerService, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s := &innerService{Listener: l}
+	if err == nil {
+		go s.serve()
+	}
+	return s, err
+}
+
+func (s *innerService) serve() {
+	for {
+		conn, err := s.Accept()
+		if err != nil {
+			return
+		}
+		s.visits.Add(1)
+		conn.Close()
+	}
 }
 
 // file returns the path of a database's file.
@@ -216,9 +265,26 @@ func (w *world) file(ref string) (string, error) {
 	return filepath.Join(hosting.VersionPath(filepath.Join(w.cfg.DataPath, "owners"), id), "db"), err
 }
 
+// fileOf names the file of a database to the Runner; the zero DB if it has none.
 func (w *world) fileOf(ref string) (hosting.DB, error) {
 	d, err := w.Database(context.Background(), ayb.System, ref)
+	if err == nil && !d.Written {
+		return hosting.DB{}, nil
+	}
 	return hosting.DB{Owner: d.Owner, Database: d.ID, Version: d.Version}, err
+}
+
+// directories returns those of entities.
+func (w *world) directories(slugs ...string) (map[string]bool, error) {
+	dirs := map[string]bool{}
+	for _, slug := range slugs {
+		ent, err := w.Entity(context.Background(), ayb.System, slug)
+		if err != nil {
+			return nil, err
+		}
+		dirs[hosting.OwnerPath(filepath.Join(w.cfg.DataPath, "owners"), ent.ID)] = true
+	}
+	return dirs, nil
 }
 
 // takeDown takes walls down: it sets bounds out of reach, and returns what the

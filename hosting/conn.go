@@ -82,9 +82,14 @@ func (db *database) open(how access) (_ *conn, err error) {
 	}
 	c.held = driverMemory(c.c)
 	c.c.SetInterrupt(&c.intr)
+	// Setting it up reads the schema, in a time that grows with the square of what is in it.
+	if c.intr.arm(context.Background(), "limits.query_time", db.r.limits.QueryTime, 0); how == toCopy {
+		c.intr.allow("limits.maintenance_time", db.r.limits.MaintenanceTime)
+	}
 	if err = c.configure(how); err != nil {
 		return nil, c.fault(err)
 	}
+	c.intr.disarm()
 	c.account()
 	db.r.stats.connections.Add(1)
 	db.mu.Lock()
@@ -143,6 +148,11 @@ func (c *conn) configure(how access) error {
 	}
 	for _, extend := range extensions {
 		if err := extend(c.c); err != nil {
+			return err
+		}
+	}
+	if !down.Has(walls.Refused) {
+		if err := c.refuseFunctions(); err != nil {
 			return err
 		}
 	}

@@ -35,6 +35,44 @@ func overrideFunctions(c *sqlite3.Conn) error {
 	return nil
 }
 
+// refuseFunctions puts a refusal in the place of each function that nobody may
+// call here. The guard alone does not do: SQLite does not ask it about the
+// functions in defaults, generated columns and constraints when it reads them
+// from the schema, nor about all when they are added to it.
+func (c *conn) refuseFunctions() error {
+	for _, f := range []struct {
+		name string
+		args []int
+	}{
+		{"decimal", []int{1, 2}}, {"decimal_add", []int{2}}, {"decimal_cmp", []int{2}}, {"decimal_exp", []int{1, 2}},
+		{"decimal_mul", []int{2}}, {"decimal_pow2", []int{1}}, {"decimal_sub", []int{2}}, {"decimal_sum", []int{1}},
+		{"json_patch", []int{2}}, {"jsonb_patch", []int{2}}, {"json_pretty", []int{1, 2}},
+		{"regexp", []int{2}}, {"regexpi", []int{2}}, {"rtreecheck", []int{-1}},
+		{"fts5", []int{1}}, {"fts5_source_id", []int{0}}, {"sqlite_source_id", []int{0}}, {"sqlite_log", []int{2}},
+		{"sqlite_compileoption_get", []int{1}}, {"sqlite_compileoption_used", []int{1}},
+		{"geopoly_area", []int{1}}, {"geopoly_bbox", []int{1}}, {"geopoly_blob", []int{1}}, {"geopoly_ccw", []int{1}},
+		{"geopoly_contains_point", []int{3}}, {"geopoly_debug", []int{1}}, {"geopoly_group_bbox", []int{1}},
+		{"geopoly_json", []int{1}}, {"geopoly_overlap", []int{2}}, {"geopoly_regular", []int{4}}, {"geopoly_svg", []int{-1}},
+		{"geopoly_within", []int{2}}, {"geopoly_xform", []int{7}},
+	} {
+		if c.guard.killable && functionVerdict(f.name) == functionKillable {
+			continue
+		}
+		for _, n := range f.args {
+			if err := c.c.CreateFunction(f.name, n, sqlite3.DIRECTONLY, refuse); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// refuse is every function that is refused. Who calls one in a statement of their
+// own is refused by the guard, which knows its name.
+func refuse(ctx sqlite3.Context, _ ...sqlite3.Value) {
+	ctx.ResultError(errors.New("a function that is not available on this server is called"))
+}
+
 // instr is instr(X,Y): where Y first stands in X, counted from 1 in characters,
 // or in bytes if both are blobs; 0 if nowhere.
 func instr(ctx sqlite3.Context, arg ...sqlite3.Value) {

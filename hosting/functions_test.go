@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
+
+	"ayb/fault"
 )
 
 // openConn returns a connection to an empty database in memory.
@@ -286,5 +288,29 @@ func TestOverrides_may_stand_in_schemas(t *testing.T) {
 	stmt := prepared(t, c, "SELECT a, b, p FROM t, v")
 	if got, want := rowOf(stmt), "axp|ayp|2|"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestFunctions_refused_are_refused_in_schemas looks at every function that the
+// guard refuses: SQLite does not ask the guard about all that a schema calls.
+func TestFunctions_refused_are_refused_in_schemas(t *testing.T) {
+	h := newHarness(t, Limits{})
+	seen := 0
+	for _, row := range h.must("SELECT name, max(flags & 0x80000), narg FROM pragma_function_list GROUP BY name, narg") {
+		name := row[0].String()
+		if functionVerdict(strings.ToLower(name)) == functionAllowed {
+			continue
+		}
+		seen++
+		if row[1].Int64() == 0 { // SQLITE_DIRECTONLY
+			t.Errorf("%s with %s arguments may stand in a schema", name, row[2])
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d functions are refused: the test tests nothing", seen)
+	}
+	h.must("CREATE TABLE t(a, b DEFAULT (json_patch('{}', '{}')))")
+	if _, err := h.query(Write, "INSERT INTO t(a) VALUES (1)"); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a default that calls json_patch: %v", err)
 	}
 }

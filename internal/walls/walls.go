@@ -26,6 +26,7 @@ const (
 	Pragmas                   // the guard refuses pragmas that are the host's
 	Shared                    // the guard keeps pragmas and temporary objects off shared connections
 	Explain                   // the guard refuses EXPLAIN of a PRAGMA
+	Refused                   // functions that are refused are replaced by refusals
 	Replaced                  // slow built-in functions are replaced
 	Defensive                 // SQLITE_DBCONFIG_DEFENSIVE
 	TrustedSchema             // SQLITE_DBCONFIG_TRUSTED_SCHEMA is off
@@ -66,7 +67,7 @@ const (
 // names are the walls as the descriptions of attacks write them.
 var names = [end]string{
 	Attach: "attach", AttachLimit: "attach limit", VacuumInto: "vacuum into", Functions: "functions", Modules: "modules",
-	Pragmas: "pragmas", Shared: "shared connections", Explain: "explain", Replaced: "replaced functions", Defensive: "defensive",
+	Pragmas: "pragmas", Shared: "shared connections", Explain: "explain", Refused: "refused functions", Replaced: "replaced functions", Defensive: "defensive",
 	TrustedSchema: "trusted schema", Jail: "jail", NoFollow: "no links", Recover: "recover", Retire: "retire", ReadOnly: "read only",
 	Transactions: "transactions", Rollback: "rollback", ForeignKeys: "foreign keys", WholeText: "whole text",
 	LastRow: "last row", LongReaders: "long readers",

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ayb/internal/walls"
 )
 
 // How a test tells a child what to do.
@@ -62,6 +64,13 @@ func child(id string) int {
 
 // isGiven reports whether a wall is one that can't be taken down.
 func isGiven(wall string) bool { return given[wall] != "" }
+
+// isWall reports whether there is a wall of that name.
+func isWall(name string) bool {
+	_, err := walls.Parse(name)
+	_, setting := settings[name]
+	return err == nil || setting || isGiven(name)
+}
 
 // TestAttacks_need_their_walls carries out every attack with its walls down, in
 // the first mode. Each must come to something, be it that the program crashes.

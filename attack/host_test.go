@@ -47,6 +47,14 @@ func (r *run) host(s *Step) error {
 			r.tokens[slug] = secret
 		}
 		return nil
+	case "sessions": // waits until so many are left
+		for deadline := time.Now().Add(r.patience(s)); strconv.Itoa(r.runner.Stats().Sessions) != s.Args[0]; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				r.find("line %d: %d sessions are open", s.Line, r.runner.Stats().Sessions)
+				return nil
+			}
+		}
+		return nil
 	case "mail":
 		r.mu.Lock()
 		defer r.mu.Unlock()

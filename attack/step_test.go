@@ -138,6 +138,7 @@ func (r *run) functions() template.FuncMap {
 			return strings.Join(parts, separator)
 		},
 		"hex":       func(text string) (string, error) { return unhex(text) },
+		"crlf":      func() string { return "\r\n" },
 		"outside":   func() string { return filepath.Join(r.dir, "outside") },
 		"file":      r.file,
 		"var":       r.variable,
@@ -315,11 +316,8 @@ func (r *run) raw(ctx context.Context, s *Step, text string) answer {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	switch s.What {
-	case "stall":
+	if s.What == "stall" {
 		request = request[:len(request)-1]
-	case "unread":
-		conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 	}
 	go io.WriteString(conn, request) // the server need not read it to its end
 	if s.What == "unread" {

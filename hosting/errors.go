@@ -104,6 +104,9 @@ func (c *conn) fault(err error) error {
 		if cause := c.jail.trouble; isDiskFull(cause) {
 			return fault.Wrap(fault.Unavailable, cause, "The server's disk is full; nothing was written")
 		}
+		if c.db.r.down.Has(walls.Sentences) {
+			return fault.New(fault.Unavailable, "%v: %v", err, c.jail.trouble)
+		}
 		return fault.Wrap(fault.Unavailable, err, "The database's file can't be read or written; please tell whoever runs this server")
 	case sqlite3.CORRUPT, sqlite3.NOTADB:
 		return made(fault.Internal, "The database's file is damaged ("+words+"); restore a snapshot, or tell whoever runs this server")

@@ -308,7 +308,7 @@ func (c *conn) writeText(text string, args binder, kept *rowBuffer, sum *catalog
 		return c.writeTexts(st, rest, args, kept, sum)
 	}
 	defer c.done(st)
-	if err := loneStatement(st); err != nil {
+	if err := loneStatement(st); err != nil && !c.db.r.down.Has(walls.Transactions) {
 		return err
 	}
 	if err := c.bindAll(&args, st); err != nil {

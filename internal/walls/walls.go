@@ -36,6 +36,7 @@ const (
 	Retire                    // a connection that has grown is closed
 	ReadOnly                  // a job of class Read runs on a connection that cannot write
 	Transactions              // BEGIN, COMMIT and VACUUM cannot stand within a text
+	Sentences                 // what goes wrong is told in sentences of ours, not in those of the system
 	Rollback                  // what a text has left open is rolled back
 	ForeignKeys               // PRAGMA foreign_keys=OFF ends with its text
 	WholeText                 // a text that is not UTF-8, or holds a NUL, is refused
@@ -50,6 +51,7 @@ const (
 	Proof        // the long half of a token is compared
 	Expiry       // a token lapses with the one it was made by
 	Recheck      // a session looks at its caller's rights again
+	OwnTokens    // the metadata is asked for tokens of the caller only
 	OneUse       // a token from an e-mail works once
 	SecretEmails // whether an address is known is not told
 
@@ -69,10 +71,10 @@ var names = [end]string{
 	Attach: "attach", AttachLimit: "attach limit", VacuumInto: "vacuum into", Functions: "functions", Modules: "modules",
 	Pragmas: "pragmas", Shared: "shared connections", Explain: "explain", Refused: "refused functions", Replaced: "replaced functions", Defensive: "defensive",
 	TrustedSchema: "trusted schema", Jail: "jail", NoFollow: "no links", Recover: "recover", Retire: "retire", ReadOnly: "read only",
-	Transactions: "transactions", Rollback: "rollback", ForeignKeys: "foreign keys", WholeText: "whole text",
+	Transactions: "transactions", Sentences: "sentences", Rollback: "rollback", ForeignKeys: "foreign keys", WholeText: "whole text",
 	LastRow: "last row", LongReaders: "long readers",
 	Policy: "policy", Scope: "scope", Hiding: "hiding", Tokens: "tokens", Proof: "proof", Expiry: "expiry", Recheck: "recheck",
-	OneUse: "one use", SecretEmails: "secret e-mails",
+	OwnTokens: "own tokens", OneUse: "one use", SecretEmails: "secret e-mails",
 	ExactPaths: "exact paths", OneHeader: "one header", CleanIDs: "clean ids", CancelOwn: "cancel own", PublicLinks: "public links", UnreadBody: "unread body",
 }
 

@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"ayb"
+	"ayb/hosting/worker"
 )
 
 // cases are the attacks of testdata/attacks.
@@ -20,6 +22,7 @@ const cases = "../testdata/attacks"
 var population string
 
 func TestMain(m *testing.M) {
+	worker.Main()
 	if id := os.Getenv(childCase); id != "" {
 		os.Exit(child(id))
 	}
@@ -66,16 +69,19 @@ func readCases(t *testing.T) []*Case {
 func TestAttacks_fail(t *testing.T) {
 	for _, m := range modes() {
 		t.Run(m.name, func(t *testing.T) {
+			if m.missing != "" {
+				t.Skip(m.missing)
+			}
 			for _, c := range readCases(t) {
 				t.Run(c.ID(), func(t *testing.T) {
 					switch {
-					case !c.HoldsIn(m.name):
+					case !c.HoldsIn(m.kind):
 						t.Skip(c.Because)
 					case c.Open != "":
 						t.Skip("this attack still succeeds: " + c.Open)
 					}
 					var findings []string
-					for try := range 3 { // a machine that is busy with other things makes neighbours slow as well
+					for try := range 3 { // a machine that is busy with other things is slow as well
 						var err error
 						dir := filepath.Join(filepath.Dir(population), fmt.Sprintf("world-%d", try))
 						findings, err = carryOut(c, m, dir, nil, func() {})
@@ -83,7 +89,7 @@ func TestAttacks_fail(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						if len(findings) == 0 || !strings.Contains(findings[0], "of a neighbour took") {
+						if len(findings) == 0 || !slices.ContainsFunc(findings, isSlow) {
 							break
 						}
 						t.Log(findings)
@@ -97,6 +103,11 @@ func TestAttacks_fail(t *testing.T) {
 	}
 }
 
+// isSlow reports whether a finding may be the doing of a busy machine.
+func isSlow(finding string) bool {
+	return strings.Contains(finding, "of a neighbour took") || strings.Contains(finding, ": "+late+": ")
+}
+
 // carryOut prepares a case and attacks, with walls taken down or none, and
 // returns what has gone wrong. started is called between the two.
 func carryOut(c *Case, m mode, dir string, down []string, started func()) (findings []string, err error) {
@@ -105,7 +116,7 @@ func carryOut(c *Case, m mode, dir string, down []string, started func()) (findi
 	if err != nil {
 		return nil, err
 	}
-	r := &run{world: w, c: c, mode: m.name, hasty: down != nil, sessions: map[string]*ayb.Session{}}
+	r := &run{world: w, c: c, mode: m.kind, hasty: down != nil, sessions: map[string]*ayb.Session{}}
 	if err = r.attack(started); err != nil {
 		w.close()
 		return nil, err

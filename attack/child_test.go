@@ -82,7 +82,7 @@ func TestAttacks_need_their_walls(t *testing.T) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	for i, c := range readCases(t) {
-		if slices.ContainsFunc(c.Walls, isGiven) || c.Open != "" || !c.HoldsIn(modes()[0].name) {
+		if slices.ContainsFunc(c.Walls, isGiven) || c.Open != "" || !c.HoldsIn(modes()[0].kind) {
 			continue
 		}
 		places <- struct{}{}

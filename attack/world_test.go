@@ -26,21 +26,6 @@ import (
 	"ayb/internal/walls"
 )
 
-// A mode is a way in which the server keeps tenants apart.
-type mode struct {
-	name  string
-	grace time.Duration // by which a query may overstay its time
-	open  func(hosting.Config) (hosting.Runner, error)
-}
-
-// modes returns the ways that there are.
-func modes() []mode {
-	return []mode{{
-		name: "in-process", grace: 2 * time.Second,
-		open: func(c hosting.Config) (hosting.Runner, error) { return hosting.NewInProcess(c) },
-	}}
-}
-
 // canary is what no answer may ever hold: the content of files outside, and of
 // databases whose owner has shared them with nobody.
 const canary = "the canary sings at midnight"
@@ -85,7 +70,7 @@ func configure(dir string) (ayb.Config, httpapi.Options) {
 	cfg.Limits = ayb.Limits{DatabaseBytes: 24 << 20, EntityBytes: 40 << 20, Limits: hosting.Limits{
 		QueryTime: time.Second, MaintenanceTime: 600 * time.Millisecond, StreamTime: 1500 * time.Millisecond, QueueTime: time.Second,
 		ConnectionMemory: 24 << 20, OpenMemory: 256 << 20, ResultBytes: 4 << 20, TempBytes: 8 << 20, WALBytes: 8 << 20,
-		Readers: 4, QueuedReads: 8, QueuedWrites: 8,
+		ValueBytes: 1 << 20, Readers: 4, QueuedReads: 8, QueuedWrites: 8,
 		Sessions: 4, SessionIdle: 500 * time.Millisecond, SessionTime: 2 * time.Second, SessionWriteTime: 300 * time.Millisecond,
 	}}
 	return cfg, httpapi.Options{MaxResultBytes: 4 << 20, Stall: 500 * time.Millisecond}

@@ -22,28 +22,22 @@ const (
 func newLogger(c *config, w io.Writer) (_ *slog.Logger, flush func()) {
 	lines := &logWriter{w: w}
 	opt := &slog.HandlerOptions{Level: c.level()}
-	h := &logHandler{lines: lines}
+	var h slog.Handler = slog.NewTextHandler(lines, opt)
 	if c.Log.Format == "json" {
-		h.Handler = slog.NewJSONHandler(lines, opt)
-	} else {
-		h.Handler, h.plain = slog.NewTextHandler(lines, opt), true
+		h = slog.NewJSONHandler(lines, opt)
 	}
-	return slog.New(h), lines.flush
+	return slog.New(&logHandler{h, lines}), lines.flush
 }
 
-// A logHandler writes at once what should not be lost, and ordinary lines of text
-// quicker than slog does.
+// A logHandler writes at once what should not be lost.
 type logHandler struct {
 	slog.Handler
 	lines *logWriter
-	plain bool // what Handler writes is text with nothing in front
 }
 
 // Handle implements slog.Handler.
-func (h *logHandler) Handle(ctx context.Context, r slog.Record) (err error) {
-	if !h.plain || !h.lines.writeText(r) {
-		err = h.Handler.Handle(ctx, r)
-	}
+func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
+	err := h.Handler.Handle(ctx, r)
 	if r.Level >= slog.LevelWarn {
 		h.lines.flush()
 	}
@@ -52,12 +46,12 @@ func (h *logHandler) Handle(ctx context.Context, r slog.Record) (err error) {
 
 // WithAttrs implements slog.Handler.
 func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &logHandler{Handler: h.Handler.WithAttrs(attrs), lines: h.lines}
+	return &logHandler{h.Handler.WithAttrs(attrs), h.lines}
 }
 
 // WithGroup implements slog.Handler.
 func (h *logHandler) WithGroup(name string) slog.Handler {
-	return &logHandler{Handler: h.Handler.WithGroup(name), lines: h.lines}
+	return &logHandler{h.Handler.WithGroup(name), h.lines}
 }
 
 // A logWriter gathers lines. While there are none it costs nothing: its timer
@@ -69,10 +63,6 @@ type logWriter struct {
 	lines   []byte
 	timer   *time.Timer
 	waiting bool // the timer runs
-
-	second      int64          // since 1970, of the last line of text
-	place       *time.Location // of its time
-	secondsText []byte         // how that line begins, up to its second
 }
 
 // Write takes a line.
@@ -82,20 +72,6 @@ func (l *logWriter) Write(line []byte) (int, error) {
 	l.lines = append(l.lines, line...)
 	l.schedule()
 	return len(line), nil
-}
-
-// writeText takes a record as the line that slog.TextHandler makes of it. It
-// reports false, and has done nothing, if there is something unusual in it.
-func (l *logWriter) writeText(r slog.Record) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	start := len(l.lines)
-	if !l.appendText(r) {
-		l.lines = l.lines[:start]
-		return false
-	}
-	l.schedule()
-	return true
 }
 
 // schedule sees to it that what has been gathered is written before long. The

@@ -6,6 +6,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/client"
+	"ayb/fault"
 )
 
 // A databaseArgument is the argument that most commands about databases have.
@@ -13,9 +14,19 @@ type databaseArgument struct {
 	Database databaseName `arg:"" name:"database" complete:"database" help:"The database, as entity/database."`
 }
 
-// open returns the server for a command about the database.
-func (d databaseArgument) open(c *connection) (*client.Client, error) {
-	c.adviseOn(d.Database)
+// managed returns the server for a command that takes a manager of the database.
+func (d databaseArgument) managed(c *connection) (*client.Client, error) {
+	if d.Database.owner() != "" {
+		c.advise(fault.Denied, "only who manages "+d.ref()+" can do that; a manager can make you one: ayb client share "+d.ref()+" YOUR_NAME manager")
+	}
+	return c.authenticated()
+}
+
+// owned returns the server for a command that takes the owner of the database.
+func (d databaseArgument) owned(c *connection) (*client.Client, error) {
+	if owner := d.Database.owner(); owner != "" {
+		c.advise(fault.Denied, "only the owner, "+owner+", can do that")
+	}
 	return c.authenticated()
 }
 
@@ -101,7 +112,7 @@ type renameDatabaseCommand struct {
 
 // Run renames a database.
 func (cmd renameDatabaseCommand) Run(c *connection) error {
-	api, err := cmd.open(c)
+	api, err := cmd.owned(c)
 	if err != nil {
 		return err
 	}
@@ -123,7 +134,7 @@ type transferCommand struct {
 
 // Run gives a database away.
 func (cmd transferCommand) Run(c *connection) error {
-	api, err := cmd.open(c)
+	api, err := cmd.owned(c)
 	if err != nil {
 		return err
 	}
@@ -145,7 +156,7 @@ type deleteDatabaseCommand struct {
 
 // Run deletes a database.
 func (cmd deleteDatabaseCommand) Run(c *connection) error {
-	api, err := cmd.open(c)
+	api, err := cmd.owned(c)
 	if err != nil {
 		return err
 	}
@@ -183,7 +194,7 @@ type undeleteCommand struct{ databaseArgument }
 
 // Run brings a database back.
 func (cmd undeleteCommand) Run(c *connection) error {
-	api, err := cmd.open(c)
+	api, err := cmd.owned(c)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ type updateDatabaseCommand struct {
 
 // Run changes what everybody may do with a database.
 func (cmd updateDatabaseCommand) Run(c *connection) error {
-	api, err := cmd.open(c)
+	api, err := cmd.managed(c)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (shareCommand) Help() string {
 
 // Run changes what somebody may do with a database.
 func (cmd shareCommand) Run(c *connection) error {
-	api, err := cmd.open(c)
+	api, err := cmd.managed(c)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ type listPermissionsCommand struct {
 
 // Run lists whom a database is shared with.
 func (cmd listPermissionsCommand) Run(c *connection) error {
-	api, err := cmd.open(c)
+	api, err := cmd.managed(c)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ type listSnapshotsCommand struct {
 
 // Run lists the snapshots of a database, newest first.
 func (cmd listSnapshotsCommand) Run(c *connection) error {
-	api, err := cmd.open(c)
+	api, err := cmd.managed(c)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ type restoreSnapshotCommand struct {
 
 // Run puts a database back to what it was.
 func (cmd restoreSnapshotCommand) Run(c *connection) error {
-	api, err := cmd.open(c)
+	api, err := cmd.managed(c)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 
 	"golang.org/x/term"
@@ -49,8 +50,9 @@ func (s surrounding) hasColor(w io.Writer) bool {
 	return none == "" && !s.isDumb() && isTerminal(w)
 }
 
-// isDumb reports whether the terminal can't move its cursor.
+// isDumb reports whether the terminal can't move its cursor, or nobody says what
+// it is.
 func (s surrounding) isDumb() bool {
 	kind, _ := s.variable("TERM")
-	return kind == "dumb"
+	return kind == "dumb" || kind == "" && runtime.GOOS != "windows"
 }

@@ -233,6 +233,17 @@ func TestScript_errors_of_files_and_commands(t *testing.T) {
 	}
 }
 
+func TestScript_says_that_the_disk_is_full(t *testing.T) {
+	const full = "/dev/full"
+	if _, err := os.Stat(full); err != nil {
+		t.Skip("needs " + full)
+	}
+	_, err := script(t, newTenant(t), shell.Config{Mode: format.CSV}, "SELECT 1;\n.output "+full+"\nSELECT 2;\n")
+	if fault.Message(err) != "Line 3: The output can't be written: no space left on device" || !errors.Is(err, fault.Unavailable) {
+		t.Error(err)
+	}
+}
+
 func TestScript_a_cancelled_context_ends_it_as_it_is(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var out bytes.Buffer

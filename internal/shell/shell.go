@@ -173,9 +173,13 @@ func (s *session) scriptUnit(ctx context.Context, u unit) error {
 	if u.rollback {
 		return nil
 	}
+	redirected := s.output.redirected()
 	err := s.run(ctx, u.text)
 	if err == nil {
 		return nil
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok && redirected { // those of Stdout stay as they are
+		err = fault.Wrap(fault.Unavailable, err, "The output can't be written: %v", e.Err)
 	}
 	first := firstToken(u.text)
 	at, ok := place(u.text, fault.Message(err))

@@ -261,6 +261,7 @@ func TestRun_an_error_shows_its_place_and_goes_on(t *testing.T) {
 	s.wants(s.ask("SELECT * FROM nope;"), "Error: no such table: nope\n")
 	s.wants(s.ask(".tabels"), "Error: There is no command .tabels; did you mean .tables?")
 	s.wants(s.ask("SELECT 'fine';"), " 'fine' \n--------\n fine \n")
+	s.wants(s.ask(`\dt`), "Error: Commands begin with a dot here; .help lists them\n")
 	s.quit()
 }
 
@@ -285,15 +286,6 @@ func TestRun_CtrlC_drops_the_rest_of_the_line(t *testing.T) {
 	s.send("\x03")
 	if got := s.expect("\n" + prompt); strings.Contains(got, "not reached") {
 		t.Errorf("got %q", got)
-	}
-	s.quit()
-}
-
-func TestRun_tells_users_of_other_shells_where_the_commands_are(t *testing.T) {
-	s := start(t, childArgs{}, 80, 24)
-	s.expect(prompt)
-	for _, line := range []string{`\dt`, "?"} {
-		s.wants(s.ask(line), "Error: Commands begin with a dot here; .help lists them\n")
 	}
 	s.quit()
 }

@@ -106,7 +106,7 @@ func (n *neighbourhood) work(slug, ref string, next func(i int) (sql, want strin
 func (n *neighbourhood) end() (findings []string) {
 	close(n.stop)
 	n.all.Wait()
-	if n.slowest > neighbourBound {
+	if n.slowest > slowness*neighbourBound {
 		findings = append(findings, fmt.Sprintf("a request of a neighbour took %v of %d", n.slowest, n.requests))
 	}
 	for _, failure := range n.failures {

@@ -179,7 +179,7 @@ func (r *run) patience(s *Step) time.Duration {
 		grace = min(grace, 700*time.Millisecond)
 	}
 	if r.c.Within > 0 {
-		return r.c.Within
+		return slowness * r.c.Within
 	}
 	bound := r.bounds.QueryTime + grace
 	if s.AtOnce > 1 || s.Background || s.What == "session" {
@@ -188,7 +188,7 @@ func (r *run) patience(s *Step) time.Duration {
 	if s.What == "stall" || s.What == "unread" {
 		bound += r.stall
 	}
-	return bound
+	return slowness * bound
 }
 
 // once does it once. The copies of a step may differ by their number, written as

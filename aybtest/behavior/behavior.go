@@ -1,6 +1,7 @@
-// Package behavior says how ayb behaves whatever door it is called through. Its
-// suite runs against an engine in this process and against the Go client over
-// HTTP, and a program cannot tell which of them it has.
+// Package behavior says how ayb behaves whatever door it is called through, and
+// wherever its SQL runs. Its suite runs against an engine in this process, against
+// one whose SQL runs in worker processes, and against the Go client over HTTP, and a
+// program cannot tell which of them it has.
 package behavior
 
 import (
@@ -69,8 +70,10 @@ func Limits() ayb.Limits {
 	return limits
 }
 
-// Run holds a door to the behavior of the engine.
-func Run(t *testing.T, door Door) {
+// Run holds a door to the behavior of the engine. configure may change the
+// configuration of each engine, whose DataPath is set, before it is opened; what it
+// leaves to be cleaned up is, after the engine has been closed. It may be nil.
+func Run(t *testing.T, door Door, configure func(testing.TB, *ayb.Config)) {
 	for _, group := range []struct {
 		name      string
 		behaviors []behavior
@@ -84,7 +87,7 @@ func Run(t *testing.T, door Door) {
 					if !b.alone {
 						t.Parallel()
 					}
-					b.check(newWorld(t, door, b.cfg))
+					b.check(newWorld(t, door, b.cfg, configure))
 				})
 			}
 		})
@@ -107,11 +110,14 @@ type world struct {
 	ended  chan ayb.QueryEvent // queries that the engine has ended
 }
 
-func newWorld(t *testing.T, door Door, adapt func(*ayb.Config)) *world {
+func newWorld(t *testing.T, door Door, adapt func(*ayb.Config), configure func(testing.TB, *ayb.Config)) *world {
 	w := &world{T: t, ended: make(chan ayb.QueryEvent, 1024)}
-	cfg := ayb.Config{Limits: Limits(), Observer: ayb.Observer{Query: w.note}}
+	cfg := ayb.Config{DataPath: t.TempDir(), Limits: Limits(), Observer: ayb.Observer{Query: w.note}}
 	if adapt != nil {
 		adapt(&cfg)
+	}
+	if configure != nil {
+		configure(t, &cfg)
 	}
 	w.engine = aybtest.New(t, &cfg)
 	w.with = door(t, w.engine.Engine)

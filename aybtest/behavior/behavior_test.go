@@ -2,20 +2,65 @@ package behavior_test
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"ayb"
 	"ayb/aybtest/behavior"
 	"ayb/catalog"
 	"ayb/client"
+	"ayb/fault"
+	"ayb/hosting/sandbox"
+	"ayb/hosting/worker"
 	"ayb/httpapi"
 )
 
-func TestEngine(t *testing.T) {
-	behavior.Run(t, func(_ testing.TB, eng *ayb.Engine) func(string) behavior.API {
-		return func(secret string) behavior.API { return engine{eng, secret} }
+// TestMain makes the test program a worker when it was started as one.
+func TestMain(m *testing.M) {
+	worker.Main()
+	os.Exit(m.Run())
+}
+
+func TestEngine(t *testing.T) { behavior.Run(t, direct, nil) }
+
+// TestEngine_in_worker_processes holds an engine to the same behavior whose SQL runs
+// in processes of its own, behind all walls that stand on this machine.
+func TestEngine_in_worker_processes(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := sandbox.Probe(t.Context(), self, sandbox.Policy{}) // once, not for each engine
+	if err != nil {
+		t.Fatal(err)
+	}
+	behavior.Run(t, direct, func(t testing.TB, cfg *ayb.Config) {
+		runner, err := worker.New(worker.Config{
+			Dir:     filepath.Join(cfg.DataPath, ayb.OwnersDir),
+			Limits:  cfg.Limits.Limits,
+			Sandbox: sandbox.Policy{Layers: report.Active()},
+		})
+		switch {
+		case errors.Is(err, fault.Unsupported):
+			t.Skip(err)
+		case err != nil:
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := runner.Close(); err != nil {
+				t.Errorf("closing the runner: %v", err)
+			}
+		})
+		cfg.Runner = runner
 	})
+}
+
+// direct calls an engine's own methods.
+func direct(_ testing.TB, eng *ayb.Engine) func(string) behavior.API {
+	return func(secret string) behavior.API { return engine{eng, secret} }
 }
 
 func TestClient(t *testing.T) {
@@ -29,7 +74,7 @@ func TestClient(t *testing.T) {
 		}
 		t.Cleanup(c.Close)
 		return func(secret string) behavior.API { return remote{c.WithToken(secret)} }
-	})
+	}, nil)
 }
 
 // remote is the API over HTTP. What the client's own words say is put into those

@@ -50,15 +50,16 @@ func (cmd serverCommand) Run(s surrounding) error {
 	signal.Ignore(syscall.SIGPIPE) // nobody has to read what is printed
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer restore()
-	context.AfterFunc(ctx, restore)
+	context.AfterFunc(ctx, restore) // also before the server has begun
 	logger, flush := newLogger(c, s.errout)
 	defer flush()
-	return serve(ctx, c, s, logger)
+	return serve(ctx, c, s, logger, restore)
 }
 
 // serve opens the engine and serves it until ctx ends. It returns when nothing
-// of it runs any more, at most stopTime after the end of ctx.
-func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger) (err error) {
+// of it runs any more, at most stopTime after the end of ctx. Before it says that
+// it stops it calls stopping, so that whoever reads that can hurry it.
+func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger, stopping func()) (err error) {
 	out := s.out
 	listener, err := listen(ctx, c)
 	if err != nil {
@@ -94,6 +95,7 @@ func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger) (
 	case err := <-failed:
 		return errors.Join(fault.Wrap(fault.Unavailable, err, "The server can't accept connections any more"), eng.Close())
 	case <-ctx.Done():
+		stopping()
 		fmt.Fprintln(out, "Shutting down server...")
 		return shutDown(server, eng, logger)
 	}

@@ -158,7 +158,7 @@ func (c *config) upkeepSettings() []*setting {
 	return []*setting{
 		{name: "deletion.keep", value: durationValue{&c.Deletion.Keep, time.Minute}, about: "How long something deleted can be brought back."},
 		{name: "audit.keep", value: durationValue{&c.Audit.Keep, time.Minute}, about: "How long records of the audit trail are kept."},
-		{name: "audit.rows", value: numberValue{&c.Audit.Rows, 1, math.MaxInt64}, about: "How many records are kept."},
+		{name: "audit.rows", value: numberValue{&c.Audit.Rows, 1, math.MaxInt64}, about: "How many records are kept. Of one caller, at most 100 refused or failed calls a minute are recorded, and the others counted."},
 		{name: "log.format", value: textValue{&c.Log.Format, oneOf("text", "json")}, about: `"text" or "json".`},
 		{name: "log.level", value: textValue{&c.Log.Level, oneOf("debug", "info", "warn", "error")}, about: `"debug", "info", "warn" or "error".`},
 		{name: "metrics.listen", value: textValue{&c.unused.text, nil}, later: noMetrics, unset: "none", about: "An address for metrics."},

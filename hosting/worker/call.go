@@ -264,7 +264,7 @@ func (c *call) outcome() error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
-		return errClosed
+		return errClosed // nobody else ends a call, see progress
 	}
 	return f.err()
 }
@@ -291,7 +291,7 @@ func (c *call) loss(d death) (err error, again bool) {
 		return fault.Wrap(fault.OutcomeUnknown, d.cause, "The write was kept, but the process that ran it ended before it could answer; look before you send it again"), false
 	case c.committing && !c.committed && c.writes():
 		return fault.Wrap(fault.OutcomeUnknown, d.cause, "The process that ran the write ended while it committed, and nobody can tell whether it was kept; look before you send it again"), false
-	case d.closing:
+	case d.closing, d.culprit != c && c.worker.r.isClosing():
 		return errClosed, false
 	case c.ctx.Err() != nil:
 		return c.ctx.Err(), false

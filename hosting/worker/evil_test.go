@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/binary"
 	"os"
 	"testing"
@@ -54,6 +55,9 @@ func evils() map[string]func(out *frameWriter, id uint32) {
 		},
 		"reply-memory": func(out *frameWriter, id uint32) {
 			out.send(kindDone, id, (&reply{stats: hosting.Stats{Memory: -5}}).append(nil))
+		},
+		"cancelled": func(out *frameWriter, id uint32) {
+			out.send(kindDone, id, (&reply{failure: failureOf(context.Canceled)}).append(nil))
 		},
 		"row-first":      rows(record(tagRow, 0)),
 		"columns-twice":  rows(columns, columns),

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -105,6 +106,13 @@ func (s *seat) start(st *starting) {
 	close(st.done)
 }
 
+// hold adds a user to a worker that has one.
+func (s *seat) hold(w *worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.users++
+}
+
 // leave gives a worker back.
 func (s *seat) leave(w *worker) {
 	s.mu.Lock()
@@ -126,7 +134,10 @@ func (s *seat) lost(w *worker) {
 	w.leaving = true
 }
 
-// retire tells the worker to end if nobody uses it, or whoever does.
+var errLingered = errors.New("worker: it did not end when it was told to")
+
+// retire tells the worker to end if nobody uses it, or whoever does. The second is
+// for the end of the Runner.
 func (s *seat) retire(evenInUse bool) (w *worker, ok bool) {
 	s.mu.Lock()
 	w = s.worker
@@ -135,7 +146,7 @@ func (s *seat) retire(evenInUse bool) (w *worker, ok bool) {
 		return w, false
 	}
 	w.leaving, w.retired = true, true
-	w.patience = time.AfterFunc(endPatience, func() { w.end(death{closing: true}) })
+	w.patience = time.AfterFunc(endPatience, func() { w.end(death{cause: errLingered, closing: s.r.isClosing()}) })
 	s.mu.Unlock()
 	w.mu.Lock()
 	w.bidden = true

@@ -207,7 +207,7 @@ func (s *session) run(ctx context.Context, st catalog.Statement, sink hosting.Si
 	if err := s.enter(); err != nil {
 		return catalog.Summary{}, err
 	}
-	defer s.r.leave(s.db)
+	defer s.leave()
 	c := s.r.newCall(ctx, request{op: opSessionRun, handle: s.handle, job: job, wanted: sink != nil})
 	c.sink, c.stream = sink, s.r.limits.StreamTime
 	c.exchange(s.worker, c.request.append(nil))
@@ -229,15 +229,32 @@ func (s *session) run(ctx context.Context, st catalog.Statement, sink hosting.Si
 	return c.reply.summary, nil
 }
 
-// enter holds on to the database, without waiting: a session that goes on keeps
-// it from being released.
+// enter holds on to the worker and the database until leave, without waiting: a
+// session that goes on keeps both. If it is ended meanwhile, the worker stays for
+// the text that is still under way on it.
 func (s *session) enter() error {
 	s.mu.Lock()
 	over := s.over
+	if over == nil {
+		s.worker.seat.hold(s.worker)
+	}
 	s.mu.Unlock()
 	if over != nil {
 		return over
 	}
+	err := s.enterDatabase()
+	if err != nil {
+		s.worker.seat.leave(s.worker)
+	}
+	return err
+}
+
+func (s *session) leave() {
+	s.r.leave(s.db)
+	s.worker.seat.leave(s.worker)
+}
+
+func (s *session) enterDatabase() error {
 	s.r.mu.Lock()
 	defer s.r.mu.Unlock()
 	switch {

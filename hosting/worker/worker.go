@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -269,6 +270,10 @@ func (w *worker) progress(c *call, f frame) bool {
 		c.reply = &reply{}
 		if !c.reply.decode(f.payload) {
 			c.reply = nil
+			return false
+		}
+		if c.reply.failure.is(context.Canceled) && c.unwanted.IsZero() && !w.r.isClosing() {
+			c.reply = nil // nobody had cancelled it
 			return false
 		}
 		w.account(c.reply.stats)

@@ -78,7 +78,7 @@ func TestRunner_idle_workers_end(t *testing.T) {
 	eventually(t, "nothing is known of them", func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		return len(h.workers) == 0 && len(h.databases) == 0 && h.admitted == 0
+		return len(h.workers) == 0 && len(h.databases) == 0 && len(h.seats) == 0 && h.admitted == 0
 	})
 	h.must("INSERT INTO t VALUES (1)")
 	h.visitor("v").expect(1, "SELECT count(*) FROM t")
@@ -144,6 +144,31 @@ func TestRunner_close_leaves_no_process_and_no_goroutine(t *testing.T) {
 		}
 	}
 	eventually(t, "goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
+}
+
+// TestRunner_close_ends_workers_that_are_starting closes Runners at any moment of
+// the start of a worker.
+func TestRunner_close_ends_workers_that_are_starting(t *testing.T) {
+	for i := range 40 {
+		h := newHarness(t, Config{})
+		h.job.Unwritten = true
+		done := make(chan error, 1)
+		go func() {
+			_, err := h.try(context.Background(), "SELECT 1")
+			done <- err
+		}()
+		time.Sleep(time.Duration(i) * slow * time.Millisecond / 2)
+		start := time.Now()
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > slow*3*time.Second {
+			t.Errorf("Close took %v", took)
+		}
+		if err := <-done; err != nil {
+			wantKind(t, "who asked for it", err, fault.Unavailable)
+		}
+	}
 }
 
 // TestRunner_a_reader_in_its_own_process holds that a visitor's texts are run in

@@ -26,14 +26,15 @@ func (r *Runner) sit(key seatKey) *seat {
 
 func (r *Runner) rise(s *seat) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	s.users--
+	r.mu.Unlock()
 	r.forget(s)
 }
 
-// forget forgets a seat that nobody has anything to do with. The caller holds
-// r.mu.
+// forget forgets a seat that nobody has anything to do with.
 func (r *Runner) forget(s *seat) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if s.users > 0 {
 		return
 	}
@@ -86,6 +87,20 @@ func (r *Runner) discharge() {
 	r.admitted--
 	r.mu.Unlock()
 	r.signal()
+}
+
+// vacated waits until no worker is left, not even one that was just about to
+// start. The Runner is closed.
+func (r *Runner) vacated() {
+	for {
+		r.mu.Lock()
+		left, relieved := r.admitted, r.relieved
+		r.mu.Unlock()
+		if left == 0 {
+			return
+		}
+		<-relieved
+	}
 }
 
 // signal wakes those who wait for room.

@@ -296,6 +296,7 @@ func (r *Runner) Close() error {
 			<-w.gone
 		}
 	}
+	r.vacated()
 	r.watching.stop()
 	return nil
 }

@@ -104,6 +104,10 @@ func (s *seat) start(st *starting) {
 	}
 	s.mu.Unlock()
 	close(st.done)
+	if w != nil && s.r.isClosing() { // and Close may have found no worker here
+		s.retire(true)
+	}
+	s.r.forget(s) // nobody may be waiting any more
 }
 
 // hold adds a user to a worker that has one.
@@ -168,6 +172,7 @@ func (s *seat) vacate(w *worker, d death, exit error, calls int) {
 		s.worker = nil
 	}
 	s.mu.Unlock()
+	s.r.forget(s)
 	if unexpected || calls > 0 {
 		s.r.logger.Warn("a worker process ended", "owner", s.key.owner, "reader", s.key.reader, "calls", calls,
 			"killed", d.culprit != nil, "misbehaved", d.violation, "cause", d.cause, "exit", exit)

@@ -98,6 +98,10 @@ func (s *seat) launch() (*worker, error) {
 	defer patience.Stop()
 	select {
 	case err = <-w.ready:
+	case <-s.r.closing:
+		w.end(death{closing: true})
+		<-w.gone
+		return nil, errClosed
 	case <-patience.C:
 		err = fmt.Errorf("a worker was not ready after %v", startPatience)
 	}

@@ -93,8 +93,11 @@ func (i *isolation) say(out, errout io.Writer) {
 		names = append(names, string(layer))
 	}
 	fmt.Fprintf(out, "Isolation: SQL runs in worker processes of each owner's own, behind %s.\n", strings.Join(names, ", "))
+	for _, f := range i.walls.Unproven() {
+		fmt.Fprintf(out, "Isolation: the wall %s is up too, unproven. %s\n", f.Layer, f.Reason)
+	}
 	for _, f := range i.walls.Missing() {
-		fmt.Fprintf(errout, "WARNING: worker processes run without the wall %s. %s %s.\n", f.Layer, f.Reason, f.Layer.Without())
+		fmt.Fprintf(errout, "WARNING: worker processes run without the wall %s. %s\n", f.Layer, f.Reason)
 	}
 }
 
@@ -128,12 +131,15 @@ func (c *config) examineIsolation(ctx context.Context) []finding {
 		return []finding{found(broken, "isolation", "no worker process can be started: %s", fault.Message(err))}
 	}
 	list := []finding{found(fine, "isolation", "worker processes stand behind %d of %d walls, each tried out", len(report.Active()), len(sandbox.Layers()))}
+	for _, f := range report.Unproven() {
+		list = append(list, found(fine, "isolation", "the wall %s is up too, unproven. %s", f.Layer, f.Reason))
+	}
 	severity := warning
 	if c.Isolation.Require {
 		severity = broken
 	}
 	for _, f := range report.Missing() {
-		list = append(list, found(severity, "isolation", "the wall %s is missing. %s %s.", f.Layer, f.Reason, f.Layer.Without()))
+		list = append(list, found(severity, "isolation", "the wall %s is missing. %s", f.Layer, f.Reason))
 	}
 	return list
 }

@@ -53,6 +53,8 @@ func attempts() []attempt {
 		{Mounts, "follow a link out of its directories", false, followLink},
 		{Privileges, "gain rights from a set-uid program", false, gainRights},
 		{Privileges, "give a file to another user, as root can", false, giveAway},
+		{Privileges, "hold capabilities in its user namespace", false, holdCapabilities},
+		{Privileges, "use capabilities in its user namespace", false, useCapabilities},
 		{Landlock, "read a file outside its directories", false, func(t target, _ Policy) error { return read(t.Secret) }},
 		{Landlock, "write a file outside its directories", false, writeOutside},
 		{Landlock, "follow a link out of its directories", false, followLink},
@@ -283,6 +285,27 @@ func giveAway(_ target, p Policy) error {
 		return err
 	}
 	return os.Chown(place, 12345, 12345)
+}
+
+func holdCapabilities(target, Policy) error {
+	sets, err := capabilities()
+	if err != nil {
+		return err
+	}
+	if sets == [2]unix.CapUserData{} {
+		return unix.EPERM
+	}
+	return nil
+}
+
+// useCapabilities sets the securebits to what they are, which is allowed only to
+// those with a capability and changes nothing.
+func useCapabilities(target, Policy) error {
+	bits, err := unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0)
+	if err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_SECUREBITS, uintptr(bits), 0, 0, 0)
 }
 
 func useMemory(_ target, p Policy) error {

@@ -19,7 +19,7 @@ import (
 // Errors: Invalid (the policy), Unavailable (a layer fell over half-way). After
 // an error the process must end.
 func Enter(p Policy) (Report, error) {
-	report := newReport(p, "")
+	report := newReport(p, notReached)
 	if err := p.check(); err != nil {
 		return report, err
 	}
@@ -35,13 +35,16 @@ func Enter(p Policy) (Report, error) {
 			report.set(layer, Active, remark)
 			continue
 		}
-		report.set(layer, Missing, why(err)+". "+layer.Without()+".")
+		report.miss(layer, why(err))
 		if errors.Is(err, errHalfway) {
 			return report, fault.Wrap(fault.Unavailable, err, "The worker's sandbox could not be finished")
 		}
 	}
 	return report, nil
 }
+
+// notReached is why a layer is missing that came after something fatal.
+const notReached = "What came before it went wrong"
 
 // errHalfway marks a failure that leaves the process in no known state.
 var errHalfway = errors.New("a layer was entered in part only")

@@ -27,6 +27,7 @@ var children = map[string]func(p Policy, args []string) error{
 	"grow":      runGrow,
 	"nothing":   func(p Policy, _ []string) error { return enterAll(p) },
 	"parent":    runParent,
+	"powerless": runPowerless,
 	"setuid":    runSetuid,
 	"signals":   runSignals,
 	"work":      runWork,
@@ -100,7 +101,7 @@ func usable(t testing.TB, jail Jail) Policy {
 	for _, f := range report.Missing() {
 		untested(t, string(f.Layer)+": "+f.Reason)
 	}
-	p.Layers = report.Active()
+	p.Layers = report.Entered()
 	return p
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // reasonNotLinux is why nothing stands here.
-const reasonNotLinux = "The layers of the sandbox exist on Linux only; this is " + runtime.GOOS + "."
+const reasonNotLinux = "The layers of the sandbox exist on Linux only; this is " + runtime.GOOS
 
 // Command prepares cmd, whose Path and Args are set, to start a worker under the
 // policy. Here it appends the policy to the arguments and does nothing else.

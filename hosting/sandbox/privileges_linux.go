@@ -60,7 +60,13 @@ func dropCapabilities() error {
 
 // has reports whether this thread holds a capability.
 func has(capability uint) bool {
+	sets, err := capabilities()
+	return err == nil && sets[capability/32].Effective&(1<<(capability%32)) != 0
+}
+
+// capabilities returns the sets of this thread.
+func capabilities() (sets [2]unix.CapUserData, err error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var sets [2]unix.CapUserData
-	return unix.Capget(&header, &sets[0]) == nil && sets[capability/32].Effective&(1<<(capability%32)) != 0
+	err = unix.Capget(&header, &sets[0])
+	return sets, err
 }

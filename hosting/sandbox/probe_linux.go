@@ -121,8 +121,9 @@ func work(dir string) error {
 // It starts exe, a program whose main calls [Main], many times: once outside all
 // walls, where what a layer is to prevent must succeed, once for each layer behind
 // it alone, where it must fail, and once behind all of them, where it must fail
-// still and a worker's own work must succeed. Of the policy the layers, the user
-// and the jail count; the directories and bounds are the probe's own. It takes
+// still and a worker's own work must succeed. A layer of which nothing succeeds
+// outside is Unproven, unless the kernel refuses it. Of the policy the layers, the
+// user and the jail count; the directories and bounds are the probe's own. It takes
 // about 50 ms and may be called at any time, as often as one likes.
 //
 // Errors: the context's, Unavailable (nothing could be tried).
@@ -132,13 +133,13 @@ func Probe(ctx context.Context, exe string, p Policy) (Report, error) {
 		return nil, err
 	}
 	defer r.close()
-	outside, err := r.ask(ctx, Policy{Layers: []Layer{}}, Layers())
+	outside, err := r.outside(ctx)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The sandbox could not be tried out on this machine")
 	}
-	report := newReport(p, "")
+	report := newReport(p, notReached)
 	groups := r.policy.groups()
-	answers := make([]answer, len(groups))
+	answers := make([][]answer, len(groups))
 	faults := make([]error, len(groups))
 	var running sync.WaitGroup
 	turns := make(chan struct{}, 4)
@@ -146,7 +147,7 @@ func Probe(ctx context.Context, exe string, p Policy) (Report, error) {
 		running.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			answers[i], faults[i] = r.ask(ctx, r.policy.alone(group), group)
+			answers[i], faults[i] = r.behind(ctx, group, len(outside))
 		})
 	}
 	running.Wait()
@@ -159,6 +160,34 @@ func Probe(ctx context.Context, exe string, p Policy) (Report, error) {
 		}
 	}
 	return report, r.together(ctx, outside, report)
+}
+
+// outside asks a probe without any layer and, where there are user namespaces, one
+// in a namespace of its own. A server without rights starts workers that have none
+// to lose, except in their namespaces: only there does trying show whether
+// Privileges stands.
+func (r *shootingRange) outside(ctx context.Context) ([]answer, error) {
+	bare, err := r.ask(ctx, Policy{Layers: []Layer{}}, Layers())
+	if err != nil {
+		return nil, err
+	}
+	ruling, err := r.ask(ctx, Policy{Layers: []Layer{Users}}, []Layer{Privileges})
+	if err != nil {
+		return []answer{bare}, ctx.Err()
+	}
+	return []answer{bare, ruling}, nil
+}
+
+// behind asks the same places as outside, so many, behind one group of layers.
+func (r *shootingRange) behind(ctx context.Context, group []Layer, places int) ([]answer, error) {
+	p := r.policy.alone(group)
+	bare, err := r.ask(ctx, p, group)
+	if err != nil || places == 1 || group[0] != Privileges {
+		return []answer{bare}, err
+	}
+	p.Layers = []Layer{Users, Privileges}
+	ruling, err := r.ask(ctx, p, group)
+	return []answer{bare, ruling}, err
 }
 
 // groups returns the layers that are tried together: those of a jail, and each
@@ -190,60 +219,69 @@ func (p Policy) alone(group []Layer) Policy {
 	return p
 }
 
-// judge sets the finding about a layer from what was seen outside and inside.
-func (r Report) judge(layer Layer, outside, inside answer, err error) {
+// allows reports whether an attempt was made and succeeded.
+func (a answer) allows(t attempt) bool {
+	failure, tried := a.Failures[t.key()]
+	return tried && failure == ""
+}
+
+// judge sets the finding about a layer from what was seen outside and, place by
+// place, inside. What fails outside too proves nothing.
+func (r Report) judge(layer Layer, outside, inside []answer, err error) {
 	if err != nil {
-		r.set(layer, Missing, why(err)+". "+layer.Without()+".")
+		r.miss(layer, why(err))
 		return
 	}
-	if f := inside.Report.Of(layer); f.State != Active {
-		r.set(layer, Missing, f.Reason)
-		return
-	}
-	remark, judged := inside.Report.Of(layer).Reason, false
-	for _, a := range attempts() {
-		failed, tried := inside.Failures[a.key()]
-		if a.layer != layer || outside.Failures[a.key()] != "" {
-			continue // it fails outside too, so that it proves nothing
-		}
-		if tried && failed != "" {
-			judged = true
-			continue
-		}
-		if !a.weak {
-			r.set(layer, Missing, "Behind it, a worker can still "+a.name+". "+layer.Without()+".")
+	judged := false
+	for place, a := range inside {
+		if f := a.Report.Of(layer); f.State != Active {
+			r.set(layer, Missing, f.Reason)
 			return
+		}
+		for _, t := range attempts() {
+			if t.layer != layer || !outside[place].allows(t) {
+				continue
+			}
+			if a.Failures[t.key()] != "" {
+				judged = true
+				continue
+			}
+			if !t.weak {
+				r.miss(layer, "Behind it, a worker can still "+t.name)
+				return
+			}
 		}
 	}
 	if !judged {
-		r.set(layer, Missing, "What it prevents is impossible here anyway, so that nothing shows whether it stands. "+layer.Without()+".")
+		r.set(layer, Unproven, "What it prevents is impossible here without it too, so that trying shows nothing.")
 		return
 	}
-	r.set(layer, Active, remark)
+	r.set(layer, Active, inside[0].Report.Of(layer).Reason)
 }
 
 // together makes sure that the layers that stand alone stand together too. Where
 // they do not, the namespaces of processes and mounts give way: others need the
 // /proc that they hide.
-func (r *shootingRange) together(ctx context.Context, outside answer, report Report) error {
+func (r *shootingRange) together(ctx context.Context, outside []answer, report Report) error {
 	for _, yields := range [][]Layer{nil, {Processes, Mounts}} {
 		for _, layer := range yields {
-			if report.Of(layer).State == Active {
-				report.set(layer, Missing, "It does not stand together with the other layers here. "+layer.Without()+".")
+			if slices.Contains(report.Entered(), layer) {
+				report.miss(layer, "It does not stand together with the other layers here")
 			}
 		}
-		active := report.Active()
+		entered := report.Entered()
 		p := r.policy
-		p.Layers = active
-		inside, err := r.ask(ctx, p, active)
+		p.Layers = entered
+		all, err := r.ask(ctx, p, entered)
 		if err != nil {
 			return fault.Wrap(fault.Unavailable, err, "A worker behind all layers of the sandbox does not start on this machine")
 		}
+		inside := slices.Repeat([]answer{all}, len(outside))
 		trial := slices.Clone(report)
-		for _, layer := range active {
+		for _, layer := range entered {
 			trial.judge(layer, outside, inside, nil)
 		}
-		if len(trial.Active()) == len(active) && inside.Fault == "" {
+		if len(trial.Entered()) == len(entered) && all.Fault == "" {
 			copy(report, trial)
 			return nil
 		}

@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"ayb/fault"
 )
@@ -19,7 +23,7 @@ import (
 func reserved(a attempt) bool {
 	switch a.name {
 	case "read files of other users, as root can", "give a file to another user, as root can", "mount file systems",
-		"load programs into the kernel":
+		"load programs into the kernel", "hold capabilities in its user namespace", "use capabilities in its user namespace":
 		return os.Geteuid() != 0
 	case "use io_uring", "watch what the kernel does", "handle page faults", "use the kernel's keys", "make an MPTCP socket":
 		return true // switched off on some machines
@@ -118,7 +122,7 @@ func TestProbe_a_layer_that_nobody_wants_is_off(t *testing.T) {
 }
 
 func TestProbe_believes_what_it_saw(t *testing.T) {
-	outside, inside := answer{Failures: map[string]string{}}, answer{Report: newReport(Policy{}, ""), Failures: map[string]string{}}
+	outside, inside := answer{Failures: map[string]string{}}, answer{Report: newReport(Policy{}, notReached), Failures: map[string]string{}}
 	for _, layer := range Layers() {
 		inside.Report.set(layer, Active, "")
 	}
@@ -129,19 +133,51 @@ func TestProbe_believes_what_it_saw(t *testing.T) {
 	blind := attempt{layer: Descriptors, name: "read a file that the server left open"}
 	weak := attempt{layer: Landlock, name: "serve TCP"}
 	inside.Failures[leak.key()], outside.Failures[blind.key()], inside.Failures[weak.key()] = "", "no", ""
-	report := newReport(Policy{}, "")
+	report := newReport(Policy{}, notReached)
 	for _, layer := range Layers() {
-		report.judge(layer, outside, inside, nil)
+		report.judge(layer, []answer{outside}, []answer{inside}, nil)
 	}
-	missing := report.Missing()
-	if len(missing) != 2 || missing[0].Layer != Descriptors || missing[1].Layer != Seccomp {
-		t.Fatalf("missing are\n%v", Report(missing))
+	missing, unproven := report.Missing(), report.Unproven()
+	if len(missing) != 1 || missing[0].Layer != Seccomp || len(unproven) != 1 || unproven[0].Layer != Descriptors {
+		t.Fatalf("missing are\n%vand unproven\n%v", Report(missing), Report(unproven))
 	}
-	if !strings.Contains(missing[1].Reason, leak.name) || !strings.Contains(missing[0].Reason, "nothing shows") {
-		t.Errorf("the reasons are\n%v", Report(missing))
+	if entered := report.Entered(); !slices.Contains(entered, Descriptors) || slices.Contains(entered, Seccomp) || slices.Contains(report.Active(), Descriptors) {
+		t.Errorf("workers enter %v", entered)
 	}
-	if err := report.Err(); !errors.Is(err, fault.Unavailable) || !strings.Contains(fault.Message(err), "descriptors, seccomp") {
+	if reason := missing[0].Reason; reason != "Behind it, a worker can still "+leak.name+". "+Seccomp.Without()+"." {
+		t.Errorf("the reason is %q", reason)
+	}
+	if err := report.Err(); !errors.Is(err, fault.Unavailable) || !strings.HasSuffix(fault.Message(err), "lacks seccomp on this machine") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestProbe_believes_the_worst_of_two_places(t *testing.T) {
+	hold := attempt{layer: Privileges, name: "hold capabilities in its user namespace"}
+	report := newReport(Policy{}, notReached)
+	report.set(Privileges, Active, "")
+	seen := func(failure string) answer { return answer{report, map[string]string{hold.key(): failure}, ""} }
+	no, yes := seen("no"), seen("")
+	for name, c := range map[string]struct {
+		outside, inside []answer
+		want            State
+	}{
+		"shut where it was open":     {[]answer{no, yes}, []answer{no, no}, Active},
+		"open where it was open":     {[]answer{no, yes}, []answer{no, yes}, Missing},
+		"open in one place of two":   {[]answer{yes, yes}, []answer{no, yes}, Missing},
+		"shut before":                {[]answer{no, no}, []answer{no, no}, Unproven},
+		"no second place":            {[]answer{no}, []answer{no}, Unproven},
+		"not tried outside":          {[]answer{no, {}}, []answer{no, no}, Unproven},
+		"not entered in the second":  {[]answer{no, yes}, []answer{no, {}}, Missing},
+		"not tried where it is open": {[]answer{yes}, []answer{{Report: report}}, Missing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			judged := newReport(Policy{}, notReached)
+			judged.judge(Privileges, c.outside, c.inside, nil)
+			if f := judged.Of(Privileges); f.State != c.want || f.Reason == "" && c.want != Active {
+				t.Errorf("%+v, want %s", f, c.want)
+			}
+		})
 	}
 }
 
@@ -180,8 +216,58 @@ func TestProbe_leaves_nothing_behind(t *testing.T) {
 	}
 }
 
-// runContained is in a container that allows no namespaces, as many do. It probes
-// and prints what it has found.
+// runPowerless can get no rights, like a server under a service manager that
+// allows it none. It probes and prints what it has found.
+func runPowerless(_ Policy, args []string) error {
+	if err := prctl(unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+		return err
+	}
+	return printProbe(args[0])
+}
+
+func printProbe(exe string) error {
+	report, err := Probe(context.Background(), exe, Policy{})
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(os.Stdout).Encode(report)
+}
+
+// probeOf returns what a child has found, which enters the policy first.
+func probeOf(t *testing.T, cmd *exec.Cmd) (report Report) {
+	t.Helper()
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs.String())
+	}
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the operator reads\n%v", report)
+	return report
+}
+
+func TestProbe_where_the_server_can_get_no_rights(t *testing.T) {
+	exe := copyProgram(t, 0o755)
+	cmd := childOf(t, exe, Policy{Layers: []Layer{}}, "powerless", exe)
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+	for _, f := range probeOf(t, cmd) {
+		switch {
+		case f.State == Active:
+		case f.State == Missing && f.Layer != Privileges:
+			untested(t, string(f.Layer)+": "+f.Reason)
+		default:
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
+// runContained is in a container that allows no namespaces, as many do, and no
+// new rights if its second argument says so. It probes and prints what it has found.
 func runContained(p Policy, args []string) error {
 	if err := enterAll(p); err != nil {
 		return err
@@ -192,11 +278,10 @@ func runContained(p Policy, args []string) error {
 	if err := dropCapabilities(); err != nil {
 		return err
 	}
-	report, err := Probe(context.Background(), args[0], Policy{})
-	if err != nil {
-		return err
+	if args[1] == "powerless" {
+		return runPowerless(p, args)
 	}
-	return json.NewEncoder(os.Stdout).Encode(report)
+	return printProbe(args[0])
 }
 
 func TestProbe_where_namespaces_are_forbidden(t *testing.T) {
@@ -204,25 +289,20 @@ func TestProbe_where_namespaces_are_forbidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := child(t, Policy{Layers: []Layer{Users}}, "contained", exe)
-	var errs strings.Builder
-	cmd.Stderr = &errs
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, errs.String())
+	for rights, privileges := range map[string]State{"": Active, "powerless": Unproven} {
+		t.Run(rights, func(t *testing.T) {
+			for _, f := range probeOf(t, child(t, Policy{Layers: []Layer{Users}}, "contained", exe, rights)) {
+				want := Active
+				switch f.Layer {
+				case Users, Network, Processes, IPC, Hostname, Mounts:
+					want = Missing
+				case Privileges:
+					want = privileges
+				}
+				if f.State != want || want == Missing && !strings.Contains(f.Reason, "namespaces") {
+					t.Errorf("%+v, want %s", f, want)
+				}
+			}
+		})
 	}
-	var report Report
-	if err := json.Unmarshal(out, &report); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range report {
-		want := Active
-		if slices.Contains([]Layer{Users, Network, Processes, IPC, Hostname, Mounts}, f.Layer) {
-			want = Missing
-		}
-		if f.State != want || want == Missing && !strings.Contains(f.Reason, "namespaces") {
-			t.Errorf("%+v, want %s", f, want)
-		}
-	}
-	t.Logf("the operator reads\n%v", report)
 }

@@ -12,16 +12,21 @@ type State string
 
 // The states.
 const (
-	Active  State = "active"  // it stands
-	Missing State = "missing" // it was wanted and is not there
-	Off     State = "off"     // nobody wanted it
+	Active   State = "active"   // it stands
+	Unproven State = "unproven" // it is entered, and what it prevents is impossible here without it too
+	Missing  State = "missing"  // it was wanted and is not there
+	Off      State = "off"      // nobody wanted it
 )
 
 // A Finding is how it stands with one layer, and why.
 type Finding struct {
-	Layer  Layer  `json:"layer"`
-	State  State  `json:"state"`
-	Reason string `json:"reason,omitempty"` // one sentence; always there if the layer is missing
+	Layer Layer `json:"layer"`
+	State State `json:"state"`
+
+	// Reason is for the operator, in whole sentences. It is there for every layer
+	// that is missing, and says what its absence means as well, or unproven; it
+	// may be there for one that stands.
+	Reason string `json:"reason,omitempty"`
 }
 
 // A Report says of every layer how it stands, in the order of [Layers]. The one
@@ -36,24 +41,37 @@ func (r Report) Of(layer Layer) Finding {
 			return f
 		}
 	}
-	return Finding{Layer: layer, State: Missing, Reason: "Nothing is known about this layer"}
+	return Finding{Layer: layer, State: Missing, Reason: "Nothing is known about this layer."}
 }
 
-// Active returns the layers that stand: what [Policy.Layers] should hold for
-// workers on a machine that was probed.
-func (r Report) Active() []Layer {
-	active := []Layer{}
+// Active returns the layers that stand.
+func (r Report) Active() []Layer { return r.layers(Active) }
+
+// Entered returns the layers that stand or are unproven: what [Policy.Layers]
+// should hold for workers on a machine that was probed.
+func (r Report) Entered() []Layer { return r.layers(Active, Unproven) }
+
+// layers returns the layers in any of the states, not nil.
+func (r Report) layers(states ...State) []Layer {
+	list := []Layer{}
 	for _, f := range r {
-		if f.State == Active {
-			active = append(active, f.Layer)
+		if slices.Contains(states, f.State) {
+			list = append(list, f.Layer)
 		}
 	}
-	return active
+	return list
 }
 
 // Missing returns the findings about layers that were wanted and are not there.
-func (r Report) Missing() []Finding {
-	return slices.DeleteFunc(slices.Clone(r), func(f Finding) bool { return f.State != Missing })
+func (r Report) Missing() []Finding { return r.findings(Missing) }
+
+// Unproven returns the findings about layers that workers enter although trying
+// does not show whether they stand.
+func (r Report) Unproven() []Finding { return r.findings(Unproven) }
+
+// findings returns the findings with a state.
+func (r Report) findings(state State) []Finding {
+	return slices.DeleteFunc(slices.Clone(r), func(f Finding) bool { return f.State != state })
 }
 
 // Err returns an error of kind Unavailable that names the missing layers, or nil
@@ -82,6 +100,11 @@ func (r Report) String() string {
 	return b.String()
 }
 
+// miss sets a layer missing for a reason, a sentence without its full stop.
+func (r Report) miss(layer Layer, why string) {
+	r.set(layer, Missing, why+". "+layer.Without()+".")
+}
+
 // set replaces the finding about a layer.
 func (r Report) set(layer Layer, state State, reason string) {
 	for i := range r {
@@ -91,16 +114,15 @@ func (r Report) set(layer Layer, state State, reason string) {
 	}
 }
 
-// newReport returns a report in which the wanted layers are missing for a reason
-// that whoever fills it in replaces.
-func newReport(p Policy, reason string) Report {
+// newReport returns a report in which the wanted layers are missing for a reason,
+// a sentence without its full stop.
+func newReport(p Policy, why string) Report {
 	var r Report
 	for _, layer := range Layers() {
-		f := Finding{Layer: layer, State: Off}
+		r = append(r, Finding{Layer: layer, State: Off})
 		if p.wants(layer) {
-			f = Finding{Layer: layer, State: Missing, Reason: reason}
+			r.miss(layer, why)
 		}
-		r = append(r, f)
 	}
 	return r
 }

@@ -148,7 +148,10 @@ func (r *Runner) tryWalls() error {
 	for _, f := range r.report.Missing() {
 		r.logger.Warn("a wall around worker processes is missing", "layer", f.Layer, "reason", f.Reason)
 	}
-	p.Layers = r.report.Active()
+	for _, f := range r.report.Unproven() {
+		r.logger.Info("a wall around worker processes is put up unproven", "layer", f.Layer, "reason", f.Reason)
+	}
+	p.Layers = r.report.Entered()
 	return nil
 }
 

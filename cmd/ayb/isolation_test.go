@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"ayb/hosting/sandbox"
 )
 
 // The walls themselves are tried in hosting/sandbox and hosting/worker; this holds
@@ -43,6 +45,24 @@ func TestServer_runs_SQL_in_worker_processes(t *testing.T) {
 	}
 	if err := p.stop(syscall.SIGTERM); err != nil {
 		t.Errorf("the server ended with %v\n%s", err, p.errout)
+	}
+}
+
+func TestIsolation_each_wall_is_explained_once(t *testing.T) {
+	var out, errout strings.Builder
+	i := isolation{mode: workerProcesses, walls: sandbox.Report{
+		{Layer: sandbox.Limits, State: sandbox.Active},
+		{Layer: sandbox.Privileges, State: sandbox.Unproven, Reason: "Nothing shows it."},
+		{Layer: sandbox.Landlock, State: sandbox.Missing, Reason: "The kernel lacks it. Files are open."},
+		{Layer: sandbox.Seccomp, State: sandbox.Off},
+	}}
+	i.say(&out, &errout)
+	if want := "Isolation: SQL runs in worker processes of each owner's own, behind limits.\n" +
+		"Isolation: the wall privileges is up too, unproven. Nothing shows it.\n"; out.String() != want {
+		t.Errorf("it says\n%swant\n%s", out.String(), want)
+	}
+	if want := "WARNING: worker processes run without the wall landlock. The kernel lacks it. Files are open.\n"; errout.String() != want {
+		t.Errorf("it warns\n%swant\n%s", errout.String(), want)
 	}
 }
 

@@ -52,7 +52,7 @@ type Config struct {
 	// kernel refuses one, no worker starts.
 	Sandbox sandbox.Policy
 
-	// Require makes New fail if a layer that it tried does not stand.
+	// Require makes New fail if a layer that it tried is missing.
 	Require bool
 
 	// Logger takes what workers that failed have said. Nil: silence.

@@ -136,8 +136,11 @@ func TestDeploy_systemd_unit(t *testing.T) {
 				t.Errorf("%s is %q, want %q", key, keys[key], value)
 			}
 		}
-		if !slices.Equal(keys["SystemCallFilter"], []string{"@system-service @mount capset landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp", "~@keyring"}) {
+		if !slices.Equal(keys["SystemCallFilter"], []string{"@system-service @mount capset landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp sethostname", "~@keyring"}) {
 			t.Errorf("the system calls are %q", keys["SystemCallFilter"])
+		}
+		if keys["ProtectHostname"] != nil {
+			t.Error("ProtectHostname keeps workers from naming their own namespaces")
 		}
 	})
 	t.Run("runs a command that there is, on the copy of a secret file", func(t *testing.T) {

@@ -70,7 +70,7 @@ func inWorkers(p sandbox.Policy) func(hosting.Config) (hosting.Runner, error) {
 			return nil, err
 		}
 		policy := p
-		policy.Layers = report.Active()
+		policy.Layers = report.Entered()
 		return worker.New(worker.Config{Dir: c.Dir, Limits: c.Limits, Sandbox: policy})
 	}
 }

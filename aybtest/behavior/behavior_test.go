@@ -41,7 +41,7 @@ func TestEngine_in_worker_processes(t *testing.T) {
 		runner, err := worker.New(worker.Config{
 			Dir:     filepath.Join(cfg.DataPath, ayb.OwnersDir),
 			Limits:  cfg.Limits.Limits,
-			Sandbox: sandbox.Policy{Layers: report.Active()},
+			Sandbox: sandbox.Policy{Layers: report.Entered()},
 		})
 		switch {
 		case errors.Is(err, fault.Unsupported):

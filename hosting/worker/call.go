@@ -35,7 +35,7 @@ type call struct {
 	alone      bool      // and had nothing else to do
 	committing bool      // the worker has said that it is about to commit
 	committed  bool      // and that it has
-	unwanted   time.Time // since when nobody wants the answer; zero: somebody does
+	unwanted   time.Time // from when on nobody wants the answer; zero: somebody does
 	cancelled  bool      // the worker was told so
 
 	ready chan struct{} // has an element when there is something to look at

@@ -177,3 +177,36 @@ func TestSession_keeps_its_worker_while_a_text_is_under_way(t *testing.T) {
 		return ok
 	})
 }
+
+// A text whose rows are refused notices that with its next row, which may take
+// long to compute; until then its transaction must not be ended with it.
+func TestSession_keeps_its_transaction_when_the_next_row_is_slow(t *testing.T) {
+	h := newHarness(t, Config{}, "create", "CREATE TABLE t (a)")
+	s, err := h.Begin(t.Context(), h.job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	run := func(sql string, sink hosting.Sink) error {
+		_, err := s.Run(t.Context(), with(h.job, sql).Statement, sink)
+		return err
+	}
+	if err := run("BEGIN", nil); err != nil {
+		t.Fatal(err)
+	}
+	// Rows are sent after a while at the latest, and each takes longer than that.
+	const slow = "SELECT (WITH RECURSIVE c(x) AS (SELECT n.column1 UNION ALL SELECT x+1 FROM c LIMIT 150000) SELECT count(*) FROM c) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9)) AS n"
+	enough := errors.New("enough")
+	if err := run(slow, refusing{enough}); err != enough {
+		t.Fatalf("the text ended with %v", err)
+	}
+	if err := run("INSERT INTO t VALUES (1); COMMIT", nil); err != nil {
+		t.Errorf("the transaction did not go on: %v", err)
+	}
+}
+
+// A refusing sink wants no row.
+type refusing struct{ reason error }
+
+func (refusing) Columns([]catalog.Column) error { return nil }
+func (r refusing) Row(catalog.Row) error        { return r.reason }

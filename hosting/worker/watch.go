@@ -13,6 +13,10 @@ import (
 // reached its bound on time. After that it is killed.
 const grace = 200 * time.Millisecond
 
+// refusalTime is how long a session's text may go on to its next row when no more
+// are wanted. Then it is ended like any other, and that ends its transaction too.
+const refusalTime = 2 * time.Second
+
 // holdAfter is how long a worker may take for it before it is told to begin no
 // more commits, so that as few as possible are under way when it is killed, and
 // nobody has to be told that the outcome of their write is unknown.

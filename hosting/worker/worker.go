@@ -158,9 +158,10 @@ func (w *worker) taken(c *call) (in []byte, ended bool) {
 func (w *worker) cancel(c *call) {
 	w.mu.Lock()
 	first := !c.cancelled && c.reply == nil && !c.lost
-	if c.cancelled = true; first && c.unwanted.IsZero() {
-		c.unwanted = time.Now()
+	if now := time.Now(); first && (c.unwanted.IsZero() || c.unwanted.After(now)) {
+		c.unwanted = now
 	}
+	c.cancelled = true
 	w.mu.Unlock()
 	if first {
 		w.out.send(kindCancel, c.id, nil)
@@ -172,7 +173,7 @@ func (w *worker) cancel(c *call) {
 func (w *worker) refuse(c *call) {
 	w.mu.Lock()
 	if c.unwanted.IsZero() {
-		c.unwanted = time.Now()
+		c.unwanted = time.Now().Add(refusalTime)
 	}
 	w.mu.Unlock()
 	w.out.send(kindRefuse, c.id, nil)

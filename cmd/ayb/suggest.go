@@ -3,6 +3,8 @@ package main
 import (
 	"math"
 	"strings"
+
+	"ayb/internal/distance"
 )
 
 // maxSuggested bounds the names for which a suggestion is looked for.
@@ -15,13 +17,13 @@ func nearest(name string, names []string) string {
 		return ""
 	}
 	name = strings.ToLower(name)
-	best, distance := "", math.MaxInt
+	best, least := "", math.MaxInt
 	for _, candidate := range names {
-		if d := unlike(name, candidate); d < distance {
-			best, distance = candidate, d
+		if d := unlike(name, candidate); d < least {
+			best, least = candidate, d
 		}
 	}
-	if distance > max(2, len(name[len(parent(name)):])/3) {
+	if least > max(2, len(name[len(parent(name)):])/3) {
 		return ""
 	}
 	return best
@@ -32,33 +34,12 @@ func nearest(name string, names []string) string {
 func unlike(a, b string) int {
 	tableA, tableB := parent(a), parent(b)
 	keyA, keyB := strings.TrimPrefix(a[len(tableA):], "."), strings.TrimPrefix(b[len(tableB):], ".")
-	d := edits(keyA, keyB)
+	d := distance.Edits(keyA, keyB)
 	if strings.HasSuffix(keyB, "_"+keyA) {
 		d = 1 // host, for smtp_host
 	}
 	if tableA != tableB {
-		d += min(2, edits(tableA, tableB))
+		d += min(2, distance.Edits(tableA, tableB))
 	}
 	return d
-}
-
-// edits is the number of letters to add, remove or change to turn a into b.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

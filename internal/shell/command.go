@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"ayb/fault"
+	"ayb/internal/distance"
 	"ayb/internal/format"
 )
 
@@ -216,35 +217,14 @@ func quit(context.Context, *session, string, int) error { return errQuit }
 // nearest returns the name that differs least from the one given, or that it
 // abbreviates; empty if none comes near.
 func nearest(given string, names []string) string {
-	best, distance := "", max(2, len(given)/3)+1
+	best, least := "", max(2, len(given)/3)+1
 	for _, candidate := range names {
 		if len(given) > 2 && strings.HasPrefix(candidate, given) {
 			return candidate
 		}
-		if d := edits(given[:min(len(given), 50)], candidate); d < distance {
-			best, distance = candidate, d
+		if d := distance.Edits(given[:min(len(given), 50)], candidate); d < least {
+			best, least = candidate, d
 		}
 	}
 	return best
-}
-
-// edits is the number of letters to add, remove or change to turn a into b.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

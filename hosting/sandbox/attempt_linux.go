@@ -165,6 +165,8 @@ func seccompAttempts() []attempt {
 		{Seccomp, "run a program", false, runProgram},
 		{Seccomp, "signal another process", false, signal},
 		{Seccomp, "make memory executable", false, makeCode},
+		{Seccomp, "use shared memory beyond its bound", false, func(target, Policy) error { return uncounted(unix.MAP_SHARED) }},
+		{Seccomp, "use stacks beyond its bound", false, func(target, Policy) error { return uncounted(unix.MAP_PRIVATE | unix.MAP_GROWSDOWN) }},
 		{Seccomp, "make a symbolic link", false, makeLink},
 		{Seccomp, "change a file's mode", false, func(_ target, p Policy) error { return os.Chmod(p.Dirs[0], 0o777) }},
 	}...)
@@ -344,6 +346,15 @@ func openMany(_ target, p Policy) error {
 
 func makeCode(target, Policy) error {
 	memory, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return err
+	}
+	return unix.Munmap(memory)
+}
+
+// uncounted makes memory of a kind that RLIMIT_DATA does not count.
+func uncounted(flags int) error {
+	memory, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, flags|unix.MAP_ANON|unix.MAP_NORESERVE)
 	if err != nil {
 		return err
 	}

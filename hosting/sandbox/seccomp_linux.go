@@ -64,14 +64,31 @@ func decidedCalls(pid uint32) []call {
 		{unix.SYS_FCNTL, ifOneOf(1, fcntlCommands()...)},
 		{unix.SYS_TGKILL, ifOneOf(0, pid)},
 		{unix.SYS_KILL, ifOneOf(0, pid)},
-		{unix.SYS_MMAP, ifWithout(2, unix.PROT_EXEC)}, // no new code
-		{unix.SYS_MPROTECT, ifWithout(2, unix.PROT_EXEC)},
+		{unix.SYS_MMAP, ifCounted()},
+		{unix.SYS_MPROTECT, ifWithout(2, unix.PROT_EXEC)}, // no new code
 		{unix.SYS_CLONE, ifWithin(0, unix.CLONE_THREAD, threadFlags)},
 		// Its flags are in memory, where a filter can't see them: C libraries fall
 		// back to clone.
 		{unix.SYS_CLONE3, []bpf.Instruction{unknown}},
 		{unix.SYS_PRCTL, ifOneOf(0, unix.PR_SET_VMA)}, // Go names its memory
 		{unix.SYS_PRLIMIT64, ifZero(0, 2)},            // reads its own bounds
+	}
+}
+
+// ifCounted allows mmap(2) for memory that holds no code and that the bound on
+// memory counts. It counts neither what is shared and has no file, as for use
+// between processes, nor what grows downwards, as stacks do.
+func ifCounted() []bpf.Instruction {
+	const uncounted = unix.MAP_SHARED | unix.MAP_ANON
+	return []bpf.Instruction{
+		low(2),
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.PROT_EXEC, SkipTrue: 4},
+		low(3),
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: unix.MAP_GROWSDOWN, SkipTrue: 2},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: uncounted},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uncounted, SkipFalse: 1},
+		refuse,
+		allow,
 	}
 }
 

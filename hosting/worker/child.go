@@ -376,7 +376,7 @@ func (c *child) sessionEnded(s hosting.Session, reason error) {
 	c.mu.Unlock()
 	if known {
 		b := binary.LittleEndian.AppendUint64(nil, handle)
-		c.out.send(kindSessionEnded, 0, failureOf(reason).append(b))
+		c.out.send(kindSessionEnded, 0, failureOf(reason).brief().append(b))
 	}
 }
 

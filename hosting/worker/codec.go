@@ -329,12 +329,22 @@ func failureOf(err error) *failure {
 	return f
 }
 
-// clip cuts a text that is too long for a message, between two characters.
-func clip(text string) string {
-	if len(text) <= maxMessage {
+// brief cuts the texts of the failure so that it fits maxReason.
+func (f *failure) brief() *failure {
+	const most = maxReason/2 - 64
+	f.message, f.cause = clipTo(most, f.message), clipTo(most, f.cause)
+	return f
+}
+
+// clip cuts a text that is too long for a message.
+func clip(text string) string { return clipTo(maxMessage, text) }
+
+// clipTo cuts a text that is too long, between two characters.
+func clipTo(most int, text string) string {
+	if len(text) <= most {
 		return text
 	}
-	return strings.ToValidUTF8(text[:maxMessage], "") + "..."
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // is reports whether the failure is the known error.

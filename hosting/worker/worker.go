@@ -70,7 +70,8 @@ const (
 	startPatience = 20 * time.Second // for a worker to get ready
 	endPatience   = 10 * time.Second // for a worker to close its databases
 	maxLogs       = 64
-	maxOver       = 1024
+	maxOver       = 1024    // sessions that are over before they have begun
+	maxReason     = 2 << 10 // bytes of why one ended, which are kept until it has begun
 )
 
 // start starts a process and waits until it is ready.
@@ -289,14 +290,19 @@ func (w *worker) progress(c *call, f frame) bool {
 	return true
 }
 
-// account takes the counters that a worker tells.
+// account takes the counters that a worker tells. It is believed to use no more
+// memory than it can: what all use decides whose workers have to make room.
 func (w *worker) account(s hosting.Stats) {
+	s.Memory = min(s.Memory, w.r.cfg.OwnerMemory+spareMemory)
 	w.r.memory.Add(s.Memory - w.stats.Memory)
 	w.stats = s
 }
 
 // sessionEnded notes that a session is over.
 func (w *worker) sessionEnded(payload []byte) bool {
+	if len(payload) > maxReason {
+		return false
+	}
 	d := decoder{b: payload}
 	handle := d.word()
 	f := d.failure()
@@ -321,7 +327,9 @@ func (w *worker) logFull(f frame) bool {
 	}
 	go func() {
 		w.r.endReaders(w.seat, db)
-		w.out.send(kindLogFree, f.id, nil)
+		// Until the worker takes the answer it counts as waiting for it, or a worker
+		// that only asks would have answers gather here without end.
+		w.out.sendNow(kindLogFree, f.id, nil)
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.logs--

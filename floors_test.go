@@ -24,7 +24,7 @@ var floors = [][]string{
 	{"ayb/hosting/worker"},
 	{"ayb"},
 	{"ayb/client", "ayb/httpapi", "ayb/internal/shell"},
-	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/store/storetest"},
+	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/hosting/worker/redteam", "ayb/store/storetest"},
 	{"ayb/aybtest/behavior"},
 }
 

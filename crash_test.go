@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"ayb/hosting"
+	"ayb/store"
 )
 
 // TestTransfer_is_finished_or_undone_after_a_crash stops a transfer after each
@@ -24,7 +25,7 @@ func TestTransfer_is_finished_or_undone_after_a_crash(t *testing.T) {
 			cfg := Config{DataPath: t.TempDir()}
 			e, err := Open(ctx, cfg)
 			must(err)
-			alice, err := e.CreateEntity(ctx, System, "alice", nil)
+			_, err = e.CreateEntity(ctx, System, "alice", nil)
 			must(err)
 			bob, err := e.CreateEntity(ctx, System, "bob", nil)
 			must(err)
@@ -49,7 +50,7 @@ func TestTransfer_is_finished_or_undone_after_a_crash(t *testing.T) {
 				case "copied":
 					must(e.copyVersion(move, true))
 				case "moved":
-					must(e.store.MoveDatabase(ctx, db.ID, move.From.Version, bob.ID, move.To.Version))
+					must(e.store.MoveDatabase(ctx, db.ID, store.Move{From: move.From.Version, Owner: bob.ID, Version: move.To.Version}))
 				case "old version removed":
 					must(e.removeVersion(move.From))
 				}
@@ -77,7 +78,8 @@ func TestTransfer_is_finished_or_undone_after_a_crash(t *testing.T) {
 					t.Errorf("left behind: %s", left)
 				}
 			}
-			must(e.TransferDatabase(ctx, e.Owner(map[string]Entity{"alice/db": alice, "bob/db": bob}[ref]), ref, map[string]string{"alice/db": "bob", "bob/db": "alice"}[ref]))
+			_, err = e.TransferDatabase(ctx, System, ref, map[string]string{"alice/db": "bob", "bob/db": "alice"}[ref])
+			must(err)
 		})
 	}
 }

@@ -421,7 +421,7 @@ func TestEngine_refusals_never_name_a_path(t *testing.T) {
 		}
 	}
 	f.MustEntity("bob")
-	if err := f.TransferDatabase(ctx, alice, "alice/db", "bob"); !errors.Is(err, ayb.ErrUnavailable) || strings.Contains(fault.Message(err), f.DataPath()) {
+	if err := transfer(f, "alice/db", "bob"); !errors.Is(err, ayb.ErrUnavailable) || strings.Contains(fault.Message(err), f.DataPath()) {
 		t.Errorf("transfer of a lost file: %v", err)
 	}
 }

@@ -65,6 +65,7 @@ type scene struct {
 	ref         string
 	caller      ayb.Principal
 	otherToken  string // of the caller's entity
+	gifts       int    // databases that dave has offered the owner
 }
 
 // setUp sets a scene. The caller of the account section "self", and of the
@@ -200,8 +201,15 @@ var deeds = map[string]func(s *scene, ref string) error{
 	},
 	"set_anonymous_queries": func(s *scene, ref string) error { return s.SetAnonymousQueries(ctx, s.caller, ref, true) },
 	"rename_database":       func(s *scene, ref string) error { return s.RenameDatabase(ctx, s.caller, ref, "renamed") },
-	"transfer_database":     func(s *scene, ref string) error { return s.TransferDatabase(ctx, s.caller, ref, s.dave) },
-	"delete_database":       func(s *scene, ref string) error { return s.DeleteDatabase(ctx, s.caller, ref) },
+	"transfer_database": func(s *scene, ref string) error {
+		_, err := s.TransferDatabase(ctx, s.caller, ref, s.dave)
+		return err
+	},
+	"withdraw_offer": func(s *scene, ref string) error {
+		s.before(func() { s.offer(s.owner, s.ref, s.dave) })
+		return s.WithdrawOffer(ctx, s.caller, ref)
+	},
+	"delete_database": func(s *scene, ref string) error { return s.DeleteDatabase(ctx, s.caller, ref) },
 
 	"undelete_database": func(s *scene, _ string) error {
 		_, err := s.UndeleteDatabase(ctx, s.caller, s.owner+"/gone")
@@ -215,6 +223,15 @@ var deeds = map[string]func(s *scene, ref string) error{
 		_, err := s.CreateDatabase(ctx, s.caller, s.owner+"/new", nil)
 		return err
 	},
+	"list_offers": func(s *scene, _ string) error {
+		_, err := s.Offers(ctx, s.caller, s.owner, ayb.Page{})
+		return err
+	},
+	"accept_offer": func(s *scene, _ string) error {
+		_, err := s.AcceptOffer(ctx, s.caller, s.owner, s.gift(), "")
+		return err
+	},
+	"decline_offer": func(s *scene, _ string) error { return s.DeclineOffer(ctx, s.caller, s.owner, s.gift()) },
 	"list_databases": func(s *scene, _ string) error {
 		_, err := s.Databases(ctx, s.caller, s.owner, ayb.Page{})
 		return err
@@ -310,6 +327,28 @@ func (s *scene) before(prepare func()) {
 	n := len(s.records)
 	prepare()
 	s.records = s.records[:n]
+}
+
+// offer has somebody offer a database.
+func (s *scene) offer(owner, ref, to string) {
+	ent, err := s.Entity(ctx, ayb.System, owner)
+	if err == nil {
+		_, err = s.TransferDatabase(ctx, s.Owner(ent), ref, to)
+	}
+	if err != nil {
+		panic(err) // the scene is not set up well
+	}
+}
+
+// gift has dave offer the owner a database, and returns its name.
+func (s *scene) gift() (ref string) {
+	s.before(func() {
+		s.gifts++
+		ref = fmt.Sprintf("%s/gift%d", s.dave, s.gifts)
+		s.MustDatabase(ref)
+		s.offer(s.dave, ref, s.owner)
+	})
+	return ref
 }
 
 // needsMore are the lines whose call, when it is allowed, fails in this engine

@@ -111,7 +111,7 @@ func TestEngine_on_PostgreSQL(t *testing.T) {
 	if _, err := f.Query(ctx, token, "alice/db", "DELETE FROM t"); !errors.Is(err, ayb.ErrReadOnly) {
 		t.Errorf("a limited token: %v", err)
 	}
-	must(t, f.TransferDatabase(ctx, alice, "alice/db", "bob"))
+	must(t, transfer(f, "alice/db", "bob"))
 	must(t, f.RenameDatabase(ctx, bob, "bob/db", "mine"))
 	must(t, f.DeleteDatabase(ctx, bob, "bob/mine"))
 	_, err := f.UndeleteDatabase(ctx, bob, "bob/mine")

@@ -16,43 +16,63 @@ import (
 	"ayb/fault"
 	"ayb/hosting"
 	"ayb/internal/durable"
+	"ayb/store"
 )
 
 // TransferDatabase gives a database to another entity, under the same name and
-// with its grants; the old owner keeps no access. For the owner. Queries wait
-// meanwhile, sessions end. Errors: [ErrInvalid] (the entity owns it already),
-// [ErrNotFound], [ErrExists] (the entity has a database of that name),
-// [ErrBusy] (a query is running that does not end).
-func (e *Engine) TransferDatabase(ctx context.Context, p Principal, ref, toEntity string) (err error) {
+// with its grants; the old owner keeps no access. It does so at once if the caller
+// may create databases for that entity, as admin of an organization say; queries
+// wait meanwhile, sessions end, and the Offer is zero. Every other entity is only
+// offered the database, for 7 days, and has to accept it with AcceptOffer; the
+// offer takes the place of an earlier one. For the owner. Errors: [ErrInvalid]
+// (the entity owns it already), [ErrNotFound], [ErrBusy] (a query is running that
+// does not end, or too many offers wait), and of a transfer at once [ErrExists]
+// (the entity has a database of that name).
+func (e *Engine) TransferDatabase(ctx context.Context, p Principal, ref, toEntity string) (_ Offer, err error) {
 	c, err := e.authorizeDatabase(ctx, p, auth.TransferDatabase, ref)
 	defer c.done(&err)
 	if err != nil {
-		return err
+		return Offer{}, err
 	}
 	slug, err := catalog.ParseEntitySlug(toEntity)
 	if err != nil {
-		return err
+		return Offer{}, err
 	}
 	to, err := e.store.Entity(ctx, slug)
 	switch {
 	case err != nil:
-		return orMissing(err, noEntity(slug))
+		return Offer{}, orMissing(err, noEntity(slug))
 	case to.ID == c.database.Owner:
-		return fault.New(fault.Invalid, "%s owns %s already", slug, c.ref)
+		return Offer{}, fault.New(fault.Invalid, "%s owns %s already", slug, c.ref)
 	}
 	unlock, err := e.moving.lock(ctx, c.database.ID)
 	if err != nil {
-		return err
+		return Offer{}, err
 	}
 	defer unlock()
 	db, err := e.store.DatabaseByID(ctx, c.database.ID)
 	switch {
 	case err != nil:
-		return c.changed(err)
+		return Offer{}, c.changed(err)
 	case db.Owner != c.database.Owner:
-		return noDatabase(c.ref)
+		return Offer{}, noDatabase(c.ref)
 	}
-	return orTaken(e.transfer(ctx, db, to.ID))
+	direct, err := c.mayCreateFor(ctx, to)
+	switch {
+	case err != nil:
+		return Offer{}, err
+	case !direct:
+		return c.offer(ctx, to)
+	}
+	return Offer{}, orTaken(e.transfer(ctx, db, to.ID, ""))
+}
+
+// mayCreateFor reports whether the caller may create databases for an entity, and
+// so may put one there without asking.
+func (c *call) mayCreateFor(ctx context.Context, ent Entity) (bool, error) {
+	other := &call{e: c.e, action: auth.CreateDatabase, caller: c.caller, entity: ent}
+	err := other.findRole(ctx, ent)
+	return err == nil && other.may(auth.CreateDatabase), err
 }
 
 // A transfer is a move of a database's files from one owner's directory to
@@ -63,9 +83,10 @@ type transfer struct {
 	From, To hosting.DB
 }
 
-// transfer moves a database whose lock is held: the new version is made whole
-// while nothing runs on the old one, then the metadata changes in one step.
-func (e *Engine) transfer(ctx context.Context, db Database, owner ID) error {
+// transfer moves a database whose lock is held, under another name unless slug is
+// empty: the new version is made whole while nothing runs on the old one, then the
+// metadata changes in one step.
+func (e *Engine) transfer(ctx context.Context, db Database, owner ID, slug Slug) error {
 	t := transfer{From: fileOf(db), To: hosting.DB{Owner: owner, Database: db.ID, Version: e.ids.next()}}
 	// Both are released, so that the Runner measures both owners anew.
 	var resumes []func()
@@ -91,7 +112,7 @@ func (e *Engine) transfer(ctx context.Context, db Database, owner ID) error {
 	}
 	err := unmovable(e.copyVersion(t, db.Written))
 	if err == nil {
-		err = e.store.MoveDatabase(ctx, db.ID, t.From.Version, t.To.Owner, t.To.Version)
+		err = e.store.MoveDatabase(ctx, db.ID, store.Move{From: t.From.Version, Owner: t.To.Owner, Version: t.To.Version, Slug: slug})
 	}
 	// Whether or not it was moved, and even if that is not known, what is not
 	// current goes; the caller's impatience does not matter for it.

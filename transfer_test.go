@@ -16,6 +16,12 @@ import (
 	"ayb/hosting"
 )
 
+// transfer moves a database at once, as the system may.
+func transfer(f *aybtest.Fixture, ref, to string) error {
+	_, err := f.TransferDatabase(ctx, ayb.System, ref, to)
+	return err
+}
+
 func TestEngine_TransferDatabase(t *testing.T) {
 	f := aybtest.New(t, nil)
 	alice, bob, carol := f.MustEntity("alice"), f.MustEntity("bob"), f.MustEntity("carol")
@@ -34,7 +40,7 @@ func TestEngine_TransferDatabase(t *testing.T) {
 			{"alice/db", "alice", ayb.ErrInvalid}, {"alice/db", "nosuch", ayb.ErrNotFound}, {"alice/db", "", ayb.ErrInvalid},
 			{"alice/Taken", "bob", ayb.ErrExists}, {"alice/nosuch", "bob", ayb.ErrNotFound},
 		} {
-			if err := f.TransferDatabase(ctx, alice, tt.ref, tt.to); !errors.Is(err, tt.want) {
+			if err := transfer(f, tt.ref, tt.to); !errors.Is(err, tt.want) {
 				t.Errorf("%s to %q: %v", tt.ref, tt.to, err)
 			}
 		}
@@ -42,7 +48,7 @@ func TestEngine_TransferDatabase(t *testing.T) {
 		checkFiles(t, f, "alice/Taken")
 	})
 	t.Run("what is moved has its data, its grants and its token scopes, and a new owner", func(t *testing.T) {
-		must(t, f.TransferDatabase(ctx, alice, "alice/db", "Bob"))
+		must(t, transfer(f, "alice/db", "Bob"))
 		if rows := f.MustQuery(bob, "bob/db", "SELECT a FROM t").Rows; len(rows) != 1 {
 			t.Errorf("rows: %v", rows)
 		}
@@ -68,7 +74,7 @@ func TestEngine_TransferDatabase(t *testing.T) {
 	})
 	t.Run("an unwritten database has no file to move and can be written after it", func(t *testing.T) {
 		f.MustDatabase("alice/empty")
-		must(t, f.TransferDatabase(ctx, alice, "alice/empty", "bob"))
+		must(t, transfer(f, "alice/empty", "bob"))
 		f.MustQuery(bob, "bob/empty", "CREATE TABLE t (a)")
 		f.MustQuery(bob, "bob/empty", "SELECT a FROM t")
 		checkFiles(t, f, "bob/empty")
@@ -89,7 +95,7 @@ func TestEngine_TransferDatabase(t *testing.T) {
 			read <- err
 		}()
 		<-reading
-		go func() { moved <- f.TransferDatabase(ctx, alice, "alice/busy", "carol") }()
+		go func() { moved <- transfer(f, "alice/busy", "carol") }()
 		wait(t, "the session has been ended by the transfer", func() bool {
 			_, err := session.Query(ctx, "SELECT 1")
 			return err != nil
@@ -110,11 +116,12 @@ func TestEngine_TransferDatabase_counts_towards_the_new_owners_quota(t *testing.
 	cfg := ayb.Config{}
 	cfg.Limits.EntityBytes = 3 << 20
 	f := aybtest.New(t, &cfg)
-	alice, bob := f.MustEntity("alice"), f.MustEntity("bob")
+	f.MustEntity("alice")
+	bob := f.MustEntity("bob")
 	const megabyte = "INSERT INTO t VALUES (randomblob(900000))"
 	f.MustDatabase("alice/db", "CREATE TABLE t (a)", megabyte, megabyte)
 	f.MustDatabase("bob/own", "CREATE TABLE t (a)", megabyte)
-	must(t, f.TransferDatabase(ctx, alice, "alice/db", "bob"))
+	must(t, transfer(f, "alice/db", "bob"))
 	if _, err := f.Query(ctx, bob, "bob/own", megabyte); !errors.Is(err, ayb.ErrTooLarge) {
 		t.Errorf("the new owner writes beyond it: %v", err)
 	}
@@ -126,7 +133,8 @@ func TestEngine_TransferDatabase_counts_towards_the_new_owners_quota(t *testing.
 // a version that has gone, and nobody sees it empty.
 func TestEngine_TransferDatabase_under_load(t *testing.T) {
 	f := aybtest.New(t, nil)
-	alice, bob, carol := f.MustEntity("alice"), f.MustEntity("bob"), f.MustEntity("carol")
+	alice, carol := f.MustEntity("alice"), f.MustEntity("carol")
+	f.MustEntity("bob")
 	f.MustDatabase("alice/db", "CREATE TABLE t (a)")
 	f.MustShare(alice, "alice/db", "carol", ayb.ReadWrite)
 	refs := []string{"alice/db", "bob/db"}
@@ -160,9 +168,9 @@ func TestEngine_TransferDatabase_under_load(t *testing.T) {
 	go func() { outcomes <- atOnce(4, worker) }()
 	for i := range 20 {
 		if i%2 == 0 {
-			must(t, f.TransferDatabase(ctx, alice, "alice/db", "bob"))
+			must(t, transfer(f, "alice/db", "bob"))
 		} else {
-			must(t, f.TransferDatabase(ctx, bob, "bob/db", "alice"))
+			must(t, transfer(f, "bob/db", "alice"))
 		}
 	}
 	close(stop)
@@ -224,7 +232,7 @@ func moveUntilKilled(dir string) {
 	}
 	for range 10_000 {
 		for _, move := range [][2]string{{"alice", "bob"}, {"bob", "alice"}} {
-			if err := eng.TransferDatabase(ctx, ayb.System, move[0]+"/db", move[1]); err == nil {
+			if _, err := eng.TransferDatabase(ctx, ayb.System, move[0]+"/db", move[1]); err == nil {
 				if err := os.WriteFile(filepath.Join(dir, "moved"), nil, 0o600); err != nil {
 					panic(err)
 				}

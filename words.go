@@ -29,6 +29,8 @@ type (
 	Link = catalog.Link
 	// A Database belongs to one entity and holds tables.
 	Database = catalog.Database
+	// An Offer is a database that its owner wants to give away.
+	Offer = catalog.Offer
 	// DatabaseKind says which engine answers a database's queries.
 	DatabaseKind = catalog.DatabaseKind
 	// Access is what one entity may do with one database.
@@ -198,7 +200,7 @@ func (r *RateLimit) Error() string { return fmt.Sprintf("rate limit, retry after
 // A Missing is the cause of every [ErrNotFound] of the engine except that of
 // LogIn, and says what is missing; find it with errors.As.
 type Missing struct {
-	Record string // entity, database, api_token or member
+	Record string // entity, database, api_token, member or offer
 	Name   string // as the caller gave it
 }
 

@@ -21,6 +21,7 @@ const (
 	SetAnonymousQueries
 	RenameDatabase
 	TransferDatabase
+	WithdrawOffer
 	DeleteDatabase
 
 	// The actions on an account. Bringing back a deleted database is one of
@@ -28,6 +29,9 @@ const (
 	UndeleteDatabase
 	ListDeleted
 	CreateDatabase
+	ListOffers
+	AcceptOffer
+	DeclineOffer
 	ListDatabases
 	ListShared
 	ViewProfile
@@ -133,20 +137,25 @@ var rules = [endOfActions]rule{
 	SetAnonymousQueries: {name: "set_anonymous_queries", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "update database"},
 	RenameDatabase:      {name: "rename_database", target: aDatabase, least: administers, scope: catalog.Owner, phrase: "rename database"},
 	TransferDatabase:    {name: "transfer_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "transfer database"},
+	WithdrawOffer:       {name: "withdraw_offer", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "withdraw the offer of database"},
 	DeleteDatabase:      {name: "delete_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "delete database"},
 
 	UndeleteDatabase: {name: "undelete_database", target: anAccount, least: owns, scope: catalog.Owner, phrase: "undelete database"},
 	ListDeleted:      {name: "list_deleted", target: anAccount, least: owns, scope: catalog.Owner, trail: Refusals, phrase: "list the deleted databases of entity"},
 	CreateDatabase:   {name: "create_database", target: anAccount, least: administers, scope: catalog.Owner, phrase: "create a database for entity"},
-	ListDatabases:    {name: "list_databases", target: anAccount, least: stranger, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "list the databases of entity"},
-	ListShared:       {name: "list_shared", target: anAccount, least: owns, scope: catalog.ReadOnly, trail: Refusals, phrase: "list shared databases"},
-	ViewProfile:      {name: "view_profile", target: anAccount, least: stranger, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "view the profile of entity"},
-	UpdateProfile:    {name: "update_profile", target: anAccount, least: owns, scope: catalog.Owner, phrase: "update the profile of entity"},
-	RenameEntity:     {name: "rename_entity", target: anAccount, least: owns, scope: catalog.Owner, phrase: "rename entity"},
-	DeleteEntity:     {name: "delete_entity", target: anAccount, least: owns, scope: catalog.Owner, phrase: "delete entity"},
-	CreateToken:      {name: "create_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "create a token for entity"},
-	ListTokens:       {name: "list_tokens", target: anAccount, least: owns, scope: catalog.Owner, trail: Refusals, phrase: "list API tokens"},
-	RevokeToken:      {name: "revoke_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "revoke API token"},
+	// Who accepts a database for an entity might as well have created it there.
+	ListOffers:    {name: "list_offers", target: anAccount, least: administers, scope: catalog.Owner, trail: Refusals, phrase: "list the offers to and of entity"},
+	AcceptOffer:   {name: "accept_offer", target: anAccount, least: administers, scope: catalog.Owner, phrase: "accept databases for entity"},
+	DeclineOffer:  {name: "decline_offer", target: anAccount, least: administers, scope: catalog.Owner, phrase: "decline databases for entity"},
+	ListDatabases: {name: "list_databases", target: anAccount, least: stranger, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "list the databases of entity"},
+	ListShared:    {name: "list_shared", target: anAccount, least: owns, scope: catalog.ReadOnly, trail: Refusals, phrase: "list shared databases"},
+	ViewProfile:   {name: "view_profile", target: anAccount, least: stranger, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "view the profile of entity"},
+	UpdateProfile: {name: "update_profile", target: anAccount, least: owns, scope: catalog.Owner, phrase: "update the profile of entity"},
+	RenameEntity:  {name: "rename_entity", target: anAccount, least: owns, scope: catalog.Owner, phrase: "rename entity"},
+	DeleteEntity:  {name: "delete_entity", target: anAccount, least: owns, scope: catalog.Owner, phrase: "delete entity"},
+	CreateToken:   {name: "create_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "create a token for entity"},
+	ListTokens:    {name: "list_tokens", target: anAccount, least: owns, scope: catalog.Owner, trail: Refusals, phrase: "list API tokens"},
+	RevokeToken:   {name: "revoke_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "revoke API token"},
 
 	ListMembers:       {name: "list_members", target: anAccount, least: belongs, scope: catalog.ReadOnly, trail: Refusals, phrase: "list the members of organization"},
 	ListMemberships:   {name: "list_memberships", target: anAccount, least: owns, scope: catalog.ReadOnly, trail: Refusals, phrase: "list memberships"},

@@ -53,6 +53,16 @@ type Database struct {
 // Ref returns the name that people use: entity/database.
 func (d Database) Ref() Ref { return Ref{Entity: d.OwnerSlug, Database: d.Slug} }
 
+// An Offer is a database that its owner wants to give to another entity, who has
+// to accept it.
+type Offer struct {
+	Database Database
+	To       ID
+	ToSlug   Slug // for display
+	Offered  time.Time
+	Expires  time.Time // when it lapses
+}
+
 // A Ref names a database the way people do: entity/database.
 type Ref struct {
 	Entity   Slug

@@ -114,12 +114,6 @@ func (c *Client) RenameDatabase(ctx context.Context, ref, newSlug string) error 
 	return c.changeDatabase(ctx, ref, "/rename", wire.Rename{Slug: newSlug})
 }
 
-// TransferDatabase gives a database to another entity, under the same name. For
-// its owner. Errors: [fault.NotFound], [fault.Exists].
-func (c *Client) TransferDatabase(ctx context.Context, ref, toEntity string) error {
-	return c.changeDatabase(ctx, ref, "/transfer", wire.Transfer{Entity: toEntity})
-}
-
 // DeleteDatabase deletes a database. It vanishes at once and its name is free;
 // for some days UndeleteDatabase brings it back. For its owner.
 func (c *Client) DeleteDatabase(ctx context.Context, ref string) error {

@@ -26,7 +26,7 @@ type ResponseError struct {
 	Status     int            // HTTP status; 200 if a stream failed after it had begun
 	Type       wire.ErrorType // empty if the answer was not ayb's
 	ID         string         // what is missing, if Type is RecordNotFound
-	RecordType string         // and what that is: entity, database, api_token or member
+	RecordType string         // and what that is: entity, database, api_token, member or offer
 	RequestID  string         // what the server's log knows the request by; may be empty
 	RetryAfter time.Duration  // what the server asks for; 0: nothing
 }

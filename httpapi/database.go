@@ -149,7 +149,7 @@ func (x *exchange) renameDatabase() (any, error) {
 	return empty{}, x.eng.RenameDatabase(x.ctx(), x.caller, ref, to.Slug)
 }
 
-// transferDatabase gives a database to another entity.
+// transferDatabase gives a database to another entity, or offers it.
 func (x *exchange) transferDatabase() (any, error) {
 	ref, err := x.ref()
 	if err != nil {
@@ -162,7 +162,12 @@ func (x *exchange) transferDatabase() (any, error) {
 	if _, err := catalog.ParseEntitySlug(to.Entity); err != nil {
 		return nil, as(wire.InvalidSlug, err)
 	}
-	return empty{}, x.eng.TransferDatabase(x.ctx(), x.caller, ref, to.Entity)
+	offer, err := x.eng.TransferDatabase(x.ctx(), x.caller, ref, to.Entity)
+	if err != nil || offer.Expires.IsZero() {
+		return wire.Transferred{}, err
+	}
+	shape := wire.NewOffer(offer)
+	return wire.Transferred{Offer: &shape}, nil
 }
 
 // deleteDatabase deletes a database, for a while only.

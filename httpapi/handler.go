@@ -179,6 +179,10 @@ func routes() []route {
 		{"POST", "/v1/{entity}/{database}/delete", bearer, 200, (*exchange).deleteDatabase},
 		{"POST", "/v1/{entity}/{database}/undelete", bearer, 200, (*exchange).undeleteDatabase},
 		{"GET", "/v1/_/deleted/{entity}", bearer, 200, (*exchange).deletedDatabases},
+		{"GET", "/v1/_/offers/{entity}", bearer, 200, (*exchange).offers},
+		{"POST", "/v1/_/offers/{entity}/{database}/accept", bearer, 200, (*exchange).acceptOffer},
+		{"POST", "/v1/_/offers/{entity}/{database}/decline", bearer, 200, (*exchange).declineOffer},
+		{"DELETE", "/v1/_/offers/{entity}/{database}", bearer, 200, (*exchange).withdrawOffer},
 
 		{"POST", "/v1/{entity}/{database}/query", optional, 200, (*exchange).query},
 		{"POST", "/v1/_/queries/{id}/cancel", bearer, 200, (*exchange).cancelQuery},

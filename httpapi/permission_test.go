@@ -50,6 +50,7 @@ type scene struct {
 	owner, dave string // slugs: of the owner, and of somebody who takes no part
 	caller      string // slug
 	token       string // the caller's; empty: anonymous
+	gifts       int    // databases that dave has offered the owner
 	otherToken  string // short half of another one of the caller's; "none" if there is none
 }
 
@@ -143,6 +144,10 @@ var asks = map[string]func(s *scene, ref string) request{
 	"transfer_database": func(s *scene, ref string) request {
 		return request{method: post, path: "/v1/" + ref + "/transfer", body: `{"entity":"` + s.dave + `"}`}
 	},
+	"withdraw_offer": func(s *scene, ref string) request {
+		s.offer(s.owner, s.owner+"/test", s.dave)
+		return request{method: del, path: "/v1/_/offers/" + ref}
+	},
 	"delete_database": func(s *scene, ref string) request { return request{method: post, path: "/v1/" + ref + "/delete"} },
 
 	"undelete_database": func(s *scene, _ string) request {
@@ -151,6 +156,13 @@ var asks = map[string]func(s *scene, ref string) request{
 	"list_deleted": func(s *scene, _ string) request { return request{method: get, path: "/v1/_/deleted/" + s.owner} },
 	"create_database": func(s *scene, _ string) request {
 		return request{method: post, path: "/v1/" + s.owner + "/new/create", headers: []string{"db-type: sqlite"}}
+	},
+	"list_offers": func(s *scene, _ string) request { return request{method: get, path: "/v1/_/offers/" + s.owner} },
+	"accept_offer": func(s *scene, _ string) request {
+		return request{method: post, path: "/v1/_/offers/" + s.gift() + "/accept", body: `{"entity":"` + s.owner + `"}`}
+	},
+	"decline_offer": func(s *scene, _ string) request {
+		return request{method: post, path: "/v1/_/offers/" + s.gift() + "/decline", body: `{"entity":"` + s.owner + `"}`}
 	},
 	"list_databases": func(s *scene, _ string) request { return request{method: get, path: "/v1/entity/" + s.owner} },
 	"view_profile":   func(s *scene, _ string) request { return request{method: get, path: "/v1/entity/" + s.owner} },
@@ -198,6 +210,23 @@ var asks = map[string]func(s *scene, ref string) request{
 		must(s.t, err)
 		return request{method: post, path: "/v1/confirm", headers: []string{"authentication-token: " + s.Mailbox.Token(s.owner+"-c@example.org")}}
 	},
+}
+
+// offer has somebody offer a database.
+func (s *scene) offer(owner, ref, to string) {
+	ent, err := s.Entity(ctx, ayb.System, owner)
+	must(s.t, err)
+	_, err = s.TransferDatabase(ctx, s.Owner(ent), ref, to)
+	must(s.t, err)
+}
+
+// gift has dave offer the owner a database, and returns its name.
+func (s *scene) gift() string {
+	s.gifts++
+	ref := fmt.Sprintf("%s/gift%d", s.dave, s.gifts)
+	s.MustDatabase(ref)
+	s.offer(s.dave, ref, s.owner)
+	return ref
 }
 
 func sql(ref, text string) request {

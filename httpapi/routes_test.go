@@ -106,7 +106,16 @@ func TestRoutes_ours(t *testing.T) {
 	step(alice, get, "/v1/entity/alice", ``, 200, `...,"databases":[],"permissions":{"can_create_database":true}}`)
 	step(alice, get, "/v1/_/deleted/alice", ``, 200, `{"databases":[{"slug":"Moved","database_type":"sqlite","deleted_at":"2030-07-01 12:00:00","kept_until":"2030-07-08 12:00:00"}]}`)
 	step(alice, post, "/v1/alice/moved/undelete", ``, 200, `{"entity":"alice","database":"Moved","database_type":"sqlite"}`)
-	step(alice, post, "/v1/alice/moved/transfer", `{"entity":"bob"}`, 200, `{}`)
+	offer := `{"entity":"alice","database":"Moved","database_type":"sqlite","to":"bob","offered_at":"2030-07-01 12:00:00","expires_at":"2030-07-08 12:00:00"}`
+	step(alice, post, "/v1/alice/moved/transfer", `{"entity":"bob"}`, 200, `{"offer":`+offer+`}`)
+	step(bob, get, "/v1/_/offers/bob", ``, 200, `{"offers":[`+offer+`]}`)
+	step(bob, post, "/v1/_/offers/alice/moved/decline", ``, 200, `{}`)
+	step(alice, post, "/v1/alice/moved/transfer", `{"entity":"bob"}`, 200, `...`)
+	step(alice, del, "/v1/_/offers/alice/moved", ``, 200, `{}`)
+	step(alice, get, "/v1/_/offers/alice", ``, 200, `{"offers":[]}`)
+	step(alice, post, "/v1/alice/moved/transfer", `{"entity":"bob"}`, 200, `...`)
+	step(bob, post, "/v1/_/offers/alice/moved/accept", `{"slug":"Taken"}`, 200, `{"entity":"bob","database":"Taken","database_type":"sqlite"}`)
+	step(bob, post, "/v1/bob/taken/rename", `{"slug":"Moved"}`, 200, `{}`)
 	f.call(request{method: post, path: "/v1/bob/moved/share", token: bob, headers: []string{"entity-for-permission: alice", "sharing-level: manager"}}).want(t, 204, ``)
 	step(alice, get, "/v1/_/shared", ``, 200, `{"databases":[{"entity":"bob","database":"Moved","database_type":"sqlite","sharing_level":"manager"}]}`)
 

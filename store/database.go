@@ -227,32 +227,47 @@ func (s *Store) updateDatabase(ctx context.Context, id catalog.ID, set string, a
 	})
 }
 
-// MoveDatabase makes toVersion the current version of a live database and
-// toOwner its owner, who may be the same, provided that fromVersion is current:
-// of two callers at once, one wins. A grant that the new owner had is dropped.
-// Errors: NotFound (the database or the new owner), Conflict if another version
-// is current, Exists if the new owner has a live database of that name.
-func (s *Store) MoveDatabase(ctx context.Context, id, fromVersion, toOwner, toVersion catalog.ID) error {
+// A Move says where a database goes.
+type Move struct {
+	From    catalog.ID   // the version that has to be current
+	Version catalog.ID   // the version that is current from then on
+	Owner   catalog.ID   // whose it is from then on, who may be the same
+	Slug    catalog.Slug // its name from then on; empty: as before
+}
+
+// MoveDatabase gives a live database another version, and perhaps another owner
+// and name, provided that its present version is the one expected: of two callers
+// at once, one wins. A grant that the new owner had is dropped, and so is an offer
+// of the database. Errors: NotFound (the database or the new owner), Conflict if
+// another version is current, Exists if the new owner has a live database of that
+// name.
+func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error {
 	defer s.forgetDatabase(id)
 	own := answers{
 		noRow:     {fault.Conflict, "The database has just been changed by somebody else; look again"},
 		duplicate: databaseTaken,
 	}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
-		if err := requireLiveEntity(ctx, tx, toOwner); err != nil {
+		if err := requireLiveEntity(ctx, tx, to.Owner); err != nil {
 			return err
 		}
 		live := tx.NewSelect().Table("database").Where("id = ?", id).Where("deleted_at IS NULL")
 		if err := require(ctx, live, databaseMissing); err != nil {
 			return err
 		}
-		err := changed(tx.NewUpdate().Model((*databaseRow)(nil)).Set("owner_id = ?, version = ?", toOwner, toVersion).
-			Where("id = ?", id).Where("version = ?", fromVersion).Where("deleted_at IS NULL").Exec(ctx))
-		if err != nil {
+		update := tx.NewUpdate().Model((*databaseRow)(nil)).Set("owner_id = ?, version = ?", to.Owner, to.Version).
+			Where("id = ?", id).Where("version = ?", to.From).Where("deleted_at IS NULL")
+		if to.Slug != "" {
+			update.Set("slug = ?, folded_slug = ?", to.Slug, to.Slug.Fold())
+		}
+		if err := changed(update.Exec(ctx)); err != nil {
 			return err
 		}
-		_, err = tx.NewDelete().Model((*grantRow)(nil)).
-			Where("database_id = ?", id).Where("entity_id = ?", toOwner).Exec(ctx)
+		if _, err := tx.NewDelete().Model((*offerRow)(nil)).Where("database_id = ?", id).Exec(ctx); err != nil {
+			return err
+		}
+		_, err := tx.NewDelete().Model((*grantRow)(nil)).
+			Where("database_id = ?", id).Where("entity_id = ?", to.Owner).Exec(ctx)
 		return err
 	})
 }
@@ -305,8 +320,8 @@ func (s *Store) ExpiredDatabases(ctx context.Context, before time.Time, page cat
 	}), err
 }
 
-// PurgeDatabase removes a deleted database for good, with its grants and the
-// tokens that were limited to it. Its files are the caller's, who removes them
+// PurgeDatabase removes a deleted database for good, with its grants, the
+// offer of it and the tokens that were limited to it. Its files are the caller's, who removes them
 // first. Errors: NotFound if there is no such deleted database, Conflict if
 // something was attached to it at the same moment.
 func (s *Store) PurgeDatabase(ctx context.Context, id catalog.ID) error {
@@ -316,7 +331,7 @@ func (s *Store) PurgeDatabase(ctx context.Context, id catalog.ID) error {
 		badReference: {fault.Conflict, "The database has just been shared; try again"},
 	}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
-		for _, hanging := range []any{(*tokenRow)(nil), (*grantRow)(nil)} {
+		for _, hanging := range []any{(*tokenRow)(nil), (*grantRow)(nil), (*offerRow)(nil)} {
 			if _, err := tx.NewDelete().Model(hanging).Where("database_id = ?", id).Exec(ctx); err != nil {
 				return err
 			}

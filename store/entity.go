@@ -215,8 +215,8 @@ func (s *Store) ExpiredEntities(ctx context.Context, before time.Time, page cata
 	}), err
 }
 
-// PurgeEntity removes a deleted entity for good, with its tokens, the grants it
-// was given, its memberships and members, and the addresses with which it logs
+// PurgeEntity removes a deleted entity for good, with its tokens, the grants and
+// offers it was given, its memberships and members, and the addresses with which it logs
 // in; its name and its addresses are free then. Errors: NotFound if there is no such
 // deleted entity, Conflict while it owns databases, live or deleted.
 func (s *Store) PurgeEntity(ctx context.Context, id catalog.ID) error {
@@ -226,12 +226,15 @@ func (s *Store) PurgeEntity(ctx context.Context, id catalog.ID) error {
 		badReference: {fault.Conflict, "The entity still owns databases; purge those first"},
 	}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
-		for _, hanging := range []any{(*tokenRow)(nil), (*grantRow)(nil), (*methodRow)(nil), (*memberRow)(nil)} {
+		for _, hanging := range []any{(*tokenRow)(nil), (*grantRow)(nil), (*methodRow)(nil), (*memberRow)(nil), (*offerRow)(nil)} {
 			if _, err := tx.NewDelete().Model(hanging).Where("entity_id = ?", id).Exec(ctx); err != nil {
 				return err
 			}
 		}
 		if _, err := tx.NewDelete().Model((*memberRow)(nil)).Where("organization_id = ?", id).Exec(ctx); err != nil {
+			return err
+		}
+		if _, err := tx.NewDelete().Model((*offerRow)(nil)).Where("owner_id = ?", id).Exec(ctx); err != nil {
 			return err
 		}
 		return changed(tx.NewDelete().Model((*entityRow)(nil)).

@@ -38,7 +38,11 @@ type API interface {
 	SetPublic(ctx context.Context, ref string, level ayb.PublicLevel) error
 	SetAnonymousQueries(ctx context.Context, ref string, allowed bool) error
 	RenameDatabase(ctx context.Context, ref, newSlug string) error
-	TransferDatabase(ctx context.Context, ref, toEntity string) error
+	TransferDatabase(ctx context.Context, ref, toEntity string) (ayb.Offer, error)
+	Offers(ctx context.Context, entity string, page ayb.Page) (ayb.List[ayb.Offer], error)
+	AcceptOffer(ctx context.Context, entity, ref, slug string) (ayb.Database, error)
+	DeclineOffer(ctx context.Context, entity, ref string) error
+	WithdrawOffer(ctx context.Context, ref string) error
 	DeleteDatabase(ctx context.Context, ref string) error
 	UndeleteDatabase(ctx context.Context, ref string) (ayb.Database, error)
 	DeletedDatabases(ctx context.Context, entity string, page ayb.Page) (ayb.List[ayb.DeletedDatabase], error)

@@ -72,12 +72,51 @@ func databases() []behavior {
 			_, err = alice.Database(w.Context(), "alice/db")
 			w.refused(err, fault.NotFound, "")
 		}},
-		{name: "a database is given away", check: func(w *world) {
+		{name: "a database is given away to whoever accepts it", check: func(w *world) {
 			alice, bob := w.database("CREATE TABLE t (a)"), w.as("bob")
-			w.refused(alice.TransferDatabase(w.Context(), "alice/db", "nobody"), fault.NotFound, "Entity nobody does not exist")
-			w.must(alice.TransferDatabase(w.Context(), "alice/db", "bob"))
-			_, err := bob.Query(w.Context(), "bob/db", "INSERT INTO t VALUES (1)")
+			_, err := alice.TransferDatabase(w.Context(), "alice/db", "nobody")
+			w.refused(err, fault.NotFound, "Entity nobody does not exist")
+			_, err = bob.CreateDatabase(w.Context(), "bob/db", nil)
 			w.must(err)
+			now := w.engine.Clock.Now()
+			offer, err := alice.TransferDatabase(w.Context(), "alice/db", "bob")
+			if w.must(err); offer.ToSlug != "bob" || !offer.Expires.Equal(now.Add(7*24*time.Hour)) {
+				w.Errorf("got %+v", offer)
+			}
+			for who, api := range map[string]API{"alice": alice, "bob": bob} {
+				offers, err := api.Offers(w.Context(), who, ayb.Page{})
+				if w.must(err); len(offers.Items) != 1 || offers.Items[0].Database.Ref().String() != "alice/db" || offers.Items[0].ToSlug != "bob" || !offers.Items[0].Offered.Equal(now) {
+					w.Errorf("%s: got %+v", who, offers)
+				}
+			}
+			_, err = bob.AcceptOffer(w.Context(), "bob", "alice/db", "")
+			w.refused(err, fault.Exists, "bob has a database db already; accept this one under another name")
+			db, err := bob.AcceptOffer(w.Context(), "bob", "alice/db", "Gift")
+			if w.must(err); db.Ref() != (ayb.Ref{Entity: "bob", Database: "Gift"}) {
+				w.Errorf("got %+v", db)
+			}
+			_, err = bob.Query(w.Context(), "bob/gift", "INSERT INTO t VALUES (1)")
+			w.must(err)
+			_, err = alice.Query(w.Context(), "bob/gift", "SELECT 1")
+			w.refused(err, fault.Denied, "")
+		}},
+		{name: "an offer is declined or withdrawn", check: func(w *world) {
+			alice, bob := w.database(), w.as("bob")
+			offer := func() {
+				_, err := alice.TransferDatabase(w.Context(), "alice/db", "bob")
+				w.must(err)
+			}
+			w.refused(alice.WithdrawOffer(w.Context(), "alice/db"), fault.NotFound, "alice/db is offered to nobody")
+			offer()
+			w.must(bob.DeclineOffer(w.Context(), "bob", "alice/db"))
+			w.refused(bob.DeclineOffer(w.Context(), "bob", "alice/db"), fault.NotFound, "There is no offer of alice/db to bob, or no longer; ask its owner for another one")
+			offer()
+			w.must(alice.WithdrawOffer(w.Context(), "alice/db"))
+			_, err := bob.AcceptOffer(w.Context(), "bob", "alice/db", "")
+			w.refused(err, fault.NotFound, "There is no offer of alice/db to bob, or no longer; ask its owner for another one")
+			_, err = alice.AcceptOffer(w.Context(), "bob", "alice/db", "")
+			w.refused(err, fault.Denied, "")
+			w.query(alice, "SELECT 1")
 		}},
 		{name: "a deleted database comes back", check: func(w *world) {
 			alice := w.database("CREATE TABLE t (a)")

@@ -105,8 +105,24 @@ func (e engine) RenameDatabase(ctx context.Context, ref, newSlug string) error {
 	return e.do(ctx, func(p ayb.Principal) error { return e.eng.RenameDatabase(ctx, p, ref, newSlug) })
 }
 
-func (e engine) TransferDatabase(ctx context.Context, ref, toEntity string) error {
-	return e.do(ctx, func(p ayb.Principal) error { return e.eng.TransferDatabase(ctx, p, ref, toEntity) })
+func (e engine) TransferDatabase(ctx context.Context, ref, toEntity string) (ayb.Offer, error) {
+	return get(ctx, e, func(p ayb.Principal) (ayb.Offer, error) { return e.eng.TransferDatabase(ctx, p, ref, toEntity) })
+}
+
+func (e engine) Offers(ctx context.Context, entity string, page ayb.Page) (ayb.List[ayb.Offer], error) {
+	return get(ctx, e, func(p ayb.Principal) (ayb.List[ayb.Offer], error) { return e.eng.Offers(ctx, p, entity, page) })
+}
+
+func (e engine) AcceptOffer(ctx context.Context, entity, ref, slug string) (ayb.Database, error) {
+	return get(ctx, e, func(p ayb.Principal) (ayb.Database, error) { return e.eng.AcceptOffer(ctx, p, entity, ref, slug) })
+}
+
+func (e engine) DeclineOffer(ctx context.Context, entity, ref string) error {
+	return e.do(ctx, func(p ayb.Principal) error { return e.eng.DeclineOffer(ctx, p, entity, ref) })
+}
+
+func (e engine) WithdrawOffer(ctx context.Context, ref string) error {
+	return e.do(ctx, func(p ayb.Principal) error { return e.eng.WithdrawOffer(ctx, p, ref) })
 }
 
 func (e engine) DeleteDatabase(ctx context.Context, ref string) error {

@@ -37,6 +37,10 @@ type clientCommand struct {
 	DatabaseDetails databaseDetailsCommand `cmd:"" name:"database_details" group:"Databases" help:"Show what a database is, and what you may do with it."`
 	RenameDatabase  renameDatabaseCommand  `cmd:"" name:"rename_database" group:"Databases" help:"Give a database another name."`
 	TransferDB      transferCommand        `cmd:"" name:"transfer_database" group:"Databases" help:"Give a database to somebody else."`
+	Offers          offersCommand          `cmd:"" name:"offers" group:"Databases" help:"List the databases that you offer to others, and others to you."`
+	AcceptTransfer  acceptCommand          `cmd:"" name:"accept_transfer" group:"Databases" help:"Take a database that somebody offers you."`
+	DeclineTransfer declineCommand         `cmd:"" name:"decline_transfer" group:"Databases" help:"Refuse a database that somebody offers you."`
+	WithdrawOffer   withdrawCommand        `cmd:"" name:"withdraw_transfer" group:"Databases" help:"Take back the offer of a database."`
 	DeleteDatabase  deleteDatabaseCommand  `cmd:"" name:"delete_database" group:"Databases" help:"Delete a database."`
 	Deleted         deletedCommand         `cmd:"" name:"deleted" group:"Databases" help:"List the databases that can be brought back."`
 	UndeleteDB      undeleteCommand        `cmd:"" name:"undelete_database" group:"Databases" help:"Bring a deleted database back."`

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"ayb/catalog"
@@ -122,29 +121,6 @@ func (cmd renameDatabaseCommand) Run(c *connection) error {
 		return err
 	}
 	c.say("Renamed %s to %s/%s", cmd.ref(), cmd.Database.owner(), name)
-	return nil
-}
-
-// transferCommand is "ayb client transfer_database".
-type transferCommand struct {
-	databaseArgument
-	Entity string `arg:"" name:"entity" complete:"entity" help:"Who owns it from now on."`
-	yesOption
-}
-
-// Run gives a database away.
-func (cmd transferCommand) Run(c *connection) error {
-	api, err := cmd.owned(c)
-	if err != nil {
-		return err
-	}
-	if err := cmd.ask(c, fmt.Sprintf("Give %s to %s", cmd.Database, cmd.Entity)); err != nil {
-		return err
-	}
-	if err := api.TransferDatabase(c.ctx, cmd.ref(), cmd.Entity); err != nil {
-		return err
-	}
-	c.say("Transferred %s to %s", cmd.Database, cmd.Entity)
 	return nil
 }
 

@@ -116,6 +116,43 @@ type Transfer struct {
 	Entity string `json:"entity"`
 }
 
+// A Transferred answers a transfer: empty if it was done at once, and otherwise
+// with the offer that the receiver has to accept.
+type Transferred struct {
+	Offer *Offer `json:"offer,omitempty"`
+}
+
+// Offers is the list of the offers that an entity has made or received.
+type Offers struct {
+	Offers []Offer `json:"offers"`
+	Next   string  `json:"next,omitempty"`
+}
+
+// An Offer is a database that its owner wants to give away.
+type Offer struct {
+	Entity   catalog.Slug `json:"entity"`
+	Database catalog.Slug `json:"database"`
+	Type     string       `json:"database_type"`
+	To       catalog.Slug `json:"to"`
+	Offered  Time         `json:"offered_at"`
+	Expires  Time         `json:"expires_at"`
+}
+
+// NewOffer returns the shape of an offer.
+func NewOffer(o catalog.Offer) Offer {
+	return Offer{
+		Entity: o.Database.OwnerSlug, Database: o.Database.Slug, Type: o.Database.Kind.String(),
+		To: o.ToSlug, Offered: Time(o.Offered), Expires: Time(o.Expires),
+	}
+}
+
+// An OfferAnswer is the body with which an offer is accepted or declined: for
+// whom, if not for the caller, and under which name, if not its own.
+type OfferAnswer struct {
+	Entity string `json:"entity"`
+	Slug   string `json:"slug"`
+}
+
 // Snapshots is the list of a database's snapshots.
 type Snapshots struct {
 	Snapshots []Snapshot `json:"snapshots"`

@@ -95,7 +95,7 @@ var cacheTests = []test{
 		_, err := other.Database(ctx, d.Owner, "old")
 		must(t, err)
 		version := f.newID()
-		must(t, f.MoveDatabase(ctx, d.ID, d.Version, d.Owner, version))
+		must(t, f.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: d.Owner, Version: version}))
 		must(t, f.RenameDatabase(ctx, d.ID, "new"))
 		got, err := other.DatabaseByID(ctx, d.ID)
 		must(t, err)
@@ -148,7 +148,7 @@ func (w *walk) step() {
 			if err != nil {
 				return err
 			}
-			return w.MoveDatabase(ctx, d.ID, d.Version, w.entity(), w.newID())
+			return w.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: w.entity(), Version: w.newID()})
 		},
 		func() error { return w.SetGrant(ctx, w.database(), w.entity(), catalog.Access(w.random.IntN(4))) },
 		func() error { return w.SetGrant(ctx, w.database(), w.entity(), catalog.Access(w.random.IntN(4))) },

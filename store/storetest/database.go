@@ -40,7 +40,7 @@ var databaseTests = []test{
 		for _, change := range changesOf(f, f.newID()) {
 			refused(t, change(), fault.NotFound)
 		}
-		refused(t, f.MoveDatabase(ctx, f.newID(), f.newID(), owner.ID, f.newID()), fault.NotFound)
+		refused(t, f.MoveDatabase(ctx, f.newID(), store.Move{From: f.newID(), Owner: owner.ID, Version: f.newID()}), fault.NotFound)
 		refused(t, f.PurgeDatabase(ctx, f.newID()), fault.NotFound)
 		_, err = f.UndeleteDatabase(ctx, owner.ID, "x")
 		refused(t, err, fault.NotFound)
@@ -105,7 +105,7 @@ var databaseTests = []test{
 		for _, change := range changesOf(f, d.ID) {
 			refused(t, change(), fault.NotFound)
 		}
-		refused(t, f.MoveDatabase(ctx, d.ID, d.Version, owner.ID, f.newID()), fault.NotFound)
+		refused(t, f.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: owner.ID, Version: f.newID()}), fault.NotFound)
 		got, err := f.UndeleteDatabase(ctx, owner.ID, "GONE")
 		must(t, err)
 		same(t, got, d)
@@ -203,10 +203,10 @@ var databaseTests = []test{
 		must(t, err)
 
 		version := f.newID()
-		refused(t, f.MoveDatabase(ctx, d.ID, f.newID(), to.ID, version), fault.Conflict)
-		refused(t, f.MoveDatabase(ctx, d.ID, d.Version, f.newID(), version), fault.NotFound)
-		must(t, f.MoveDatabase(ctx, d.ID, d.Version, to.ID, version))
-		refused(t, f.MoveDatabase(ctx, d.ID, d.Version, to.ID, version), fault.Conflict)
+		refused(t, f.MoveDatabase(ctx, d.ID, store.Move{From: f.newID(), Owner: to.ID, Version: version}), fault.Conflict)
+		refused(t, f.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: f.newID(), Version: version}), fault.NotFound)
+		must(t, f.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: to.ID, Version: version}))
+		refused(t, f.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: to.ID, Version: version}), fault.Conflict)
 
 		_, err = f.Database(ctx, from.ID, "gift")
 		refused(t, err, fault.NotFound)
@@ -219,7 +219,7 @@ var databaseTests = []test{
 		same(t, access, catalog.NoAccess)
 
 		restored := f.newID() // a new version of the same owner
-		must(t, f.MoveDatabase(ctx, d.ID, version, to.ID, restored))
+		must(t, f.MoveDatabase(ctx, d.ID, store.Move{From: version, Owner: to.ID, Version: restored}))
 		got, err = f.Database(ctx, to.ID, "gift")
 		must(t, err)
 		same(t, got.Version, restored)
@@ -230,7 +230,7 @@ var databaseTests = []test{
 		d := f.newDatabase(t, from, "same")
 		f.newDatabase(t, to, "SAME")
 		must(t, f.SetGrant(ctx, d.ID, to.ID, catalog.ReadWrite))
-		refused(t, f.MoveDatabase(ctx, d.ID, d.Version, to.ID, f.newID()), fault.Exists)
+		refused(t, f.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: to.ID, Version: f.newID()}), fault.Exists)
 		got, err := f.Database(ctx, from.ID, "same")
 		must(t, err)
 		same(t, got, d)

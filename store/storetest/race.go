@@ -38,7 +38,7 @@ var raceTests = []test{
 			d, err := f.DatabaseByID(ctx, d.ID)
 			must(t, err)
 			oneWins(t, fault.Conflict, func(i int) error {
-				return stores[i%2].MoveDatabase(ctx, d.ID, d.Version, d.Owner, f.newID())
+				return stores[i%2].MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: d.Owner, Version: f.newID()})
 			})
 		}
 	}},

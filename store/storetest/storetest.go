@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"token", tokenTests},
 		{"account", accountTests},
 		{"member", memberTests},
+		{"offer", offerTests},
 		{"audit", auditTests},
 		{"page", pageTests},
 		{"cache", cacheTests},

@@ -39,6 +39,7 @@ type conn struct {
 	empty  bool // of a database without a file: sees none of it when it is made
 	broken bool // a panic passed through; only closing is safe
 
+	naming     bool        // a panic now is the driver's, which reads no names of 1,000,000 bytes
 	committing bool        // a panic now leaves the outcome unknown
 	working    atomic.Bool // it is running somebody's text
 }
@@ -369,7 +370,10 @@ func (c *conn) step(st *statement, columns func([]catalog.Column) error, emit fu
 	if err := st.stmt.Err(); err != nil {
 		return 0, c.fault(err)
 	}
-	if cols := st.load(); len(cols) > 0 && columns != nil {
+	c.naming = true
+	cols := st.load()
+	c.naming = false
+	if len(cols) > 0 && columns != nil {
 		if err := columns(cols); err != nil {
 			return 0, err
 		}

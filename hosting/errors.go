@@ -151,6 +151,10 @@ func (c *conn) recovered(err *error) {
 		return
 	}
 	cause := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	if c.naming {
+		*err = fault.Wrap(fault.TooLarge, cause, "A column of the result has a name of a million bytes or more; give it a shorter one with AS")
+		return
+	}
 	if panickedInSQLite() { // as a rule its stack was too small
 		*err = fault.Wrap(fault.TooLarge, cause, "SQLite can't run the query; it may be nested too deeply")
 		return

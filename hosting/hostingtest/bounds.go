@@ -28,6 +28,7 @@ func boundsChecks() []check {
 		{"temporary_files_are_bounded", tempBytes},
 		{"memory_is_bounded", connectionMemory},
 		{"the_shape_of_sql_is_bounded", sqlShape},
+		{"the_name_of_a_column_can_be_too_long", columnName},
 	}
 }
 
@@ -321,4 +322,19 @@ func sqlShape(t *testing.T, s *suite) {
 		wantKind(t, what, d.try(hosting.Read, sql), fault.TooLarge, fault.Invalid)
 	}
 	d.expect("1|6|1", "SELECT 'abc' LIKE '%b%', max(1,2,3,4,5,6), ((((1))))")
+}
+
+func columnName(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{SQLBytes: 3 << 20}).database("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+	name := strings.Repeat("x", 1_100_000)
+	for what, sql := range map[string]string{
+		"a name that is given":       `SELECT 1 AS "` + name + `"`,
+		"an expression that is none": "SELECT '" + name + "'",
+	} {
+		for _, class := range []hosting.Class{hosting.Read, hosting.Write} {
+			wantKind(t, what, d.try(class, sql), fault.TooLarge)
+		}
+	}
+	wantKind(t, "a name that is returned", d.try(hosting.Write, `UPDATE t SET a = 2 RETURNING a AS "`+name+`"`), fault.TooLarge)
+	d.expect("1", "SELECT a FROM t")
 }

@@ -22,11 +22,6 @@ import (
 	"ayb"
 )
 
-func unhex(text string) (string, error) {
-	b, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
-	return string(b), err
-}
-
 // host does what only whoever runs the server can do, or somebody who has a
 // hostile file brought in.
 func (r *run) host(s *Step) error {

@@ -108,15 +108,11 @@ func (r *run) expand(s *Step) (*Step, error) {
 	x := *s
 	x.Args = slices.Clone(s.Args)
 	for _, text := range append([]*string{&x.Body, &x.Who, &x.On}, pointers(x.Args)...) {
-		t, err := template.New("").Funcs(r.functions()).Option("missingkey=error").Parse(*text)
+		expanded, err := Expand(*text, r.functions())
 		if err != nil {
 			return nil, err
 		}
-		var b strings.Builder
-		if err := t.Execute(&b, nil); err != nil {
-			return nil, err
-		}
-		*text = b.String()
+		*text = expanded
 	}
 	return &x, nil
 }
@@ -128,19 +124,9 @@ func pointers(texts []string) (all []*string) {
 	return all
 }
 
-// functions are what the templates in cases may use.
+// functions are what the templates in cases may use besides those of Expand.
 func (r *run) functions() template.FuncMap {
 	return template.FuncMap{
-		"repeat": func(n int, text string) string { return strings.Repeat(text, n) },
-		"series": func(n int, format, separator string) string {
-			parts := make([]string, n)
-			for i := range parts {
-				parts[i] = strings.ReplaceAll(format, "#", fmt.Sprint(i+1))
-			}
-			return strings.Join(parts, separator)
-		},
-		"hex":       func(text string) (string, error) { return unhex(text) },
-		"crlf":      func() string { return "\r\n" },
 		"outside":   func() string { return filepath.Join(r.dir, "outside") },
 		"file":      r.file,
 		"var":       r.variable,

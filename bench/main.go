@@ -66,7 +66,7 @@ type measurement struct {
 
 func measurements() []measurement {
 	return []measurement{
-		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"start", starts},
+		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"start", starts}, {"neighbour", neighbours},
 	}
 }
 
@@ -74,6 +74,12 @@ func main() {
 	log.SetFlags(0)
 	if len(os.Args) == 3 && os.Args[1] == bareCommand {
 		log.Fatal(serveBare(os.Args[2]))
+	}
+	if len(os.Args) == 4 && os.Args[1] == attackCommand {
+		if err := serveAttackers(os.Args[2], os.Args[3]); err != nil {
+			log.Fatal(err)
+		}
+		return
 	}
 	dir, err := os.MkdirTemp("", "ayb-bench-")
 	if err != nil {

@@ -19,11 +19,14 @@ import (
 
 	"ayb"
 	"ayb/attack"
-	"ayb/client"
 )
 
 // attackCommand is the argument with which this program is the attackers.
 const attackCommand = "attack"
+
+// attackFilter is an environment variable: only attacks whose name holds its value
+// are carried out. It finds out which of them harm the neighbour.
+const attackFilter = "AYB_BENCH_ATTACKS"
 
 // attackingTenants is how many owners attack at once, each with one attack of the
 // corpus after the other.
@@ -36,14 +39,18 @@ func tokensFile(data string) string { return data + "-attackers.json" }
 
 func attacker(tenant int, role string) string { return fmt.Sprintf("attacker%d-%s", tenant, role) }
 
-// admitAttackers makes the accounts of the attackers and leaves their tokens in a
-// file.
+// admitAttackers makes the accounts of the attackers, with a database for each
+// attack, and leaves their tokens in a file.
 func admitAttackers(ctx context.Context, data string) (err error) {
 	eng, err := ayb.Open(ctx, ayb.Config{DataPath: data})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, eng.Close()) }()
+	cases, err := sqlCases()
+	if err != nil {
+		return err
+	}
 	tokens := map[string]string{}
 	for tenant := range attackingTenants {
 		for role := range attackRoles {
@@ -55,12 +62,41 @@ func admitAttackers(ctx context.Context, data string) (err error) {
 				return err
 			}
 		}
+		for _, c := range cases {
+			if err := prepareCase(ctx, eng, tenant, c); err != nil {
+				return err
+			}
+		}
 	}
 	text, err := json.Marshal(tokens)
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(tokensFile(data), text, 0o600)
+}
+
+// prepareCase makes the database that a case attacks and shares it with the
+// attacker's other accounts, so that the attacks themselves are nothing but SQL.
+func prepareCase(ctx context.Context, eng *ayb.Engine, tenant int, c *attack.Case) error {
+	ref := caseRef(tenant, c)
+	if _, err := eng.CreateDatabase(ctx, ayb.System, ref, nil); err != nil {
+		return err
+	}
+	for role, access := range attackRoles {
+		if access == ayb.NoAccess {
+			continue
+		}
+		if err := eng.Share(ctx, ayb.System, ref, attacker(tenant, role), access); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// caseRef names the database of a tenant that a case attacks. What an earlier
+// round has left in it stays.
+func caseRef(tenant int, c *attack.Case) string {
+	return attacker(tenant, "owner") + "/" + c.Area + "-" + c.Name
 }
 
 // attackers is the process that attacks.
@@ -117,9 +153,8 @@ type assault struct {
 	tenant  int
 	address string
 	tokens  map[string]string
-	owner   *client.Client
 	cases   []*attack.Case
-	made    int // databases
+	made    int // attacks
 	texts   *atomic.Int64
 }
 
@@ -141,11 +176,7 @@ func serveAttackers(address, tokensFile string) error {
 	var assaults []*assault
 	for tenant := range attackingTenants {
 		order := rand.New(rand.NewPCG(uint64(tenant), 1)).Perm(len(cases))
-		owner, err := client.New(client.Config{URL: "http://" + address, Token: tokens[attacker(tenant, "owner")]})
-		if err != nil {
-			return err
-		}
-		a := &assault{tenant: tenant, address: address, tokens: tokens, owner: owner, texts: &texts}
+		a := &assault{tenant: tenant, address: address, tokens: tokens, texts: &texts}
 		for _, i := range order {
 			a.cases = append(a.cases, cases[i])
 		}
@@ -178,7 +209,7 @@ func serveAttackers(address, tokensFile string) error {
 func sqlCases() (cases []*attack.Case, err error) {
 	all, err := attack.Read(os.DirFS(filepath.Join("testdata", "attacks")))
 	for _, c := range all {
-		if c.Open == "" && isSQL(c) {
+		if c.Open == "" && isSQL(c) && strings.Contains(c.ID(), os.Getenv(attackFilter)) {
 			cases = append(cases, c)
 		}
 	}
@@ -202,13 +233,7 @@ func (a *assault) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		c := a.cases[a.made%len(a.cases)]
 		a.made++
-		ref := fmt.Sprintf("%s/case%d", attacker(a.tenant, "owner"), a.made)
-		if err := a.prepare(ctx, ref); err != nil {
-			if ctx.Err() == nil {
-				fmt.Fprintln(os.Stderr, "attackers:", err)
-			}
-			continue
-		}
+		ref := caseRef(a.tenant, c)
 		var background sync.WaitGroup
 		for _, s := range c.Steps {
 			for n := 0; n < s.Times && ctx.Err() == nil; n++ {
@@ -224,24 +249,7 @@ func (a *assault) run(ctx context.Context) {
 			}
 		}
 		background.Wait()
-		a.owner.DeleteDatabase(context.WithoutCancel(ctx), ref)
 	}
-}
-
-// prepare makes a database and shares it with the attacker's other accounts.
-func (a *assault) prepare(ctx context.Context, ref string) error {
-	if _, err := a.owner.CreateDatabase(ctx, ref, nil); err != nil {
-		return err
-	}
-	for role, access := range attackRoles {
-		if access == ayb.NoAccess {
-			continue
-		}
-		if err := a.owner.Share(ctx, ref, attacker(a.tenant, role), access); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // send sends one text and reads what comes of it, whatever that is: the attacks'

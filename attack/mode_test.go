@@ -21,6 +21,7 @@ type mode struct {
 	grace      time.Duration // by which a query may overstay its time
 	missing    string        // why it can't be tried here; empty: it can
 	open       func(hosting.Config) (hosting.Runner, error)
+	control    *control // nil: nothing is excluded
 }
 
 // modes returns the ways that there are. Walls are taken down in the first.
@@ -37,10 +38,8 @@ func modes() []mode {
 }
 
 // processGrace is by how much a query may overstay its time where its process can
-// be killed, with the time that a busy machine needs to start another.
-const processGrace = 250*time.Millisecond + startGrace
-
-const startGrace = 250 * time.Millisecond
+// be killed.
+const processGrace = 250 * time.Millisecond
 
 // bubblewrap finds the outer jail that continuous integration uses.
 func bubblewrap() (sandbox.Jail, string) {

@@ -50,6 +50,7 @@ type world struct {
 	mailbox *aybtest.Mailbox
 	tokens  map[string]string // by entity
 	grace   time.Duration
+	control *control
 	cfg     ayb.Config
 	opt     httpapi.Options
 	bounds  hosting.Limits // with all walls standing
@@ -164,7 +165,7 @@ func newWorld(template, dir string, m mode, c *Case, down []string) (_ *world, e
 		return nil, err
 	}
 	w := &world{
-		dir: dir, clock: aybtest.NewClock(), mailbox: &aybtest.Mailbox{}, panics: &panicLog{}, grace: m.grace, vars: map[string]string{},
+		dir: dir, clock: aybtest.NewClock(), mailbox: &aybtest.Mailbox{}, panics: &panicLog{}, grace: m.grace, control: m.control, vars: map[string]string{},
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "tokens.json"))
 	if err == nil {

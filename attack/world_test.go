@@ -175,7 +175,9 @@ func newWorld(template, dir string, m mode, c *Case, down []string) (_ *world, e
 		return nil, err
 	}
 	w.cfg, w.opt = configure(dir)
-	w.cfg.Limits.QueryTime *= slowness
+	for _, bound := range []*time.Duration{&w.cfg.Limits.QueryTime, &w.cfg.Limits.StreamTime, &w.cfg.Limits.SessionTime} {
+		*bound *= slowness
+	}
 	if slices.Contains(c.Walls, "limits.query_time") {
 		w.cfg.Limits.QueryTime = 300 * time.Millisecond // what is to end by it ends soon
 	}

@@ -39,6 +39,10 @@ type conn struct {
 	empty  bool // of a database without a file: sees none of it when it is made
 	broken bool // a panic passed through; only closing is safe
 
+	logs    bool   // the file is in WAL mode
+	viewing bool   // a read transaction is open that outlives the texts that use it
+	seen    uint64 // database.commits when the last text began to read; noCommits: none has
+
 	naming     bool        // a panic now is the driver's, which reads no names of 1,000,000 bytes
 	committing bool        // a panic now leaves the outcome unknown
 	working    atomic.Bool // it is running somebody's text
@@ -66,7 +70,7 @@ const (
 // open makes a connection. The order matters: what the host sets up comes before
 // the guard is in place.
 func (db *database) open(how access) (_ *conn, err error) {
-	c := &conn{db: db, jail: newJail(db), statements: map[string]*statement{}, host: map[string]*sqlite3.Stmt{}}
+	c := &conn{db: db, jail: newJail(db), seen: noCommits, statements: map[string]*statement{}, host: map[string]*sqlite3.Stmt{}}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -159,7 +163,7 @@ func (c *conn) configure(how access) error {
 	}
 	c.watch(how)
 	// What has to work when memory is short is compiled while there is plenty.
-	for _, text := range []string{"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "PRAGMA page_count"} {
+	for _, text := range []string{"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "PRAGMA page_count", "PRAGMA journal_mode"} {
 		if _, err := c.hosted(text); err != nil {
 			return err
 		}
@@ -241,6 +245,7 @@ func (c *conn) set(pragma string) (err error) {
 // rollback ends what is open, whatever it is. It cannot be interrupted, and it
 // does not panic, for it is called where nobody recovers.
 func (c *conn) rollback() {
+	c.viewing = false
 	if c.broken || c.c.GetAutocommit() {
 		return
 	}

@@ -32,6 +32,10 @@ type Config struct {
 	// all told of a Release.
 	Temp string
 
+	// Shared says that other processes write to the databases meanwhile, so that a
+	// Runner does not know of every commit.
+	Shared bool
+
 	// Killable says that whoever runs this process ends it if a text does not
 	// end in time. Functions that no interrupt stops are then available.
 	Killable bool
@@ -61,6 +65,7 @@ type InProcess struct {
 	down   walls.Down
 
 	tmp      string // Config.Temp
+	shared   bool
 	killable bool
 	hooks    Hooks
 
@@ -94,7 +99,7 @@ func NewInProcess(config Config) (*InProcess, error) {
 	}
 	r := &InProcess{
 		dir: config.Dir, limits: config.Limits.WithDefaults(), now: config.Now, random: config.Random, logger: config.Logger,
-		tmp: config.Temp, killable: config.Killable, hooks: config.Hooks, down: config.Walls,
+		tmp: config.Temp, shared: config.Shared, killable: config.Killable, hooks: config.Hooks, down: config.Walls,
 		disk: vfs.Find(""), open: map[DB]*database{}, lru: list.New(),
 	}
 	if r.tmp == "" {
@@ -272,7 +277,7 @@ func (r *InProcess) Release(ctx context.Context, id DB) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	db.endSessions(fault.New(fault.Conflict, "The session was ended because the database is being moved or restored"))
+	db.endSessions(errReleased)
 	if err := r.settle(ctx, db); err != nil {
 		r.unhold(db)
 		return nil, err

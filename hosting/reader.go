@@ -112,6 +112,16 @@ func (p *readerPool) pass(c *conn) {
 	}
 }
 
+// endViews ends what idle connections still see of older states, so that the log
+// can be emptied.
+func (p *readerPool) endViews() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.idle {
+		c.rollback()
+	}
+}
+
 // close closes the idle connections, which are all of them when nobody is in
 // the database.
 func (p *readerPool) close() {
@@ -134,8 +144,11 @@ func (db *database) read(ctx context.Context, job *Job, text string, sink Sink) 
 	defer db.readers.give(c)
 	c.start(ctx, readMode)
 	defer c.finish()
-	defer c.rollback()
+	defer c.rest(&err)
 	defer c.recovered(&err)
+	if err := c.look(); err != nil {
+		return sum, c.fault(err)
+	}
 	err = c.readText(text, newBinder(job.Statement.Args), sink, &sum)
 	sum.Elapsed = c.intr.elapsed()
 	db.r.countInterrupt(c)
@@ -237,8 +250,10 @@ func (c *conn) readTexts(first *statement, rest string, args binder, sink Sink, 
 	for answer > 0 && inner[answer].stmt.ColumnCount() == 0 {
 		answer--
 	}
-	if err := c.exec("BEGIN"); err != nil {
-		return c.fault(err)
+	if !c.viewing {
+		if err := c.exec("BEGIN"); err != nil {
+			return c.fault(err)
+		}
 	}
 	for i, st := range inner {
 		var err error

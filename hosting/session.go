@@ -32,20 +32,25 @@ type session struct {
 	life   *time.Timer  // limits.session_time
 }
 
+var errReleased = fault.New(fault.Conflict, "The session was ended because the database is being moved or restored")
+
 var errSessionClosed = fault.New(fault.Conflict, "The session is closed; begin another")
 
 // Begin implements Runner.
 func (r *InProcess) Begin(ctx context.Context, job Job) (Session, error) {
-	db, err := r.enter(ctx, job.DB)
-	if err != nil {
-		return nil, err
+	for {
+		db, err := r.enter(ctx, job.DB)
+		if err != nil {
+			return nil, err
+		}
+		s, err := db.begin(job)
+		if err == nil {
+			return s, nil
+		}
+		if r.leave(db); err != errReleased { // a Release that came in between is waited for
+			return nil, err
+		}
 	}
-	s, err := db.begin(job)
-	if err != nil {
-		r.leave(db)
-		return nil, err
-	}
-	return s, nil
 }
 
 func (db *database) begin(job Job) (*session, error) {

@@ -148,6 +148,7 @@ func (q *writerQueue) checkpoint() {
 		q.db.r.logger.Warn("a checkpoint failed", "database", q.db.id.Database, "err", err)
 		return
 	}
+	q.db.readers.endViews()
 	left := c.checkpoint()
 	if !c.broken && left > 0 && logged*pageSize > q.db.r.limits.WALBytes/2 {
 		q.db.endLongReaders()

@@ -27,6 +27,7 @@ type settings struct {
 	Dir    string
 	Owner  catalog.ID
 	Temp   string
+	Shared bool
 	Limits hosting.Limits
 }
 
@@ -93,7 +94,7 @@ func (c *child) begin(f frame) error {
 	}
 	var err error
 	c.inner, err = hosting.NewInProcess(hosting.Config{
-		Dir: s.Dir, Limits: s.Limits, Temp: s.Temp, Killable: true,
+		Dir: s.Dir, Limits: s.Limits, Temp: s.Temp, Shared: s.Shared, Killable: true,
 		Hooks: hosting.Hooks{Due: c.due, Commit: c.commit, SessionEnded: c.sessionEnded, LogFull: c.logFull},
 	})
 	return err

@@ -46,7 +46,7 @@ func (s *seat) settings() settings {
 	if s.key.reader {
 		temp = readerTemp
 	}
-	return settings{Dir: s.r.cfg.Dir, Temp: temp, Limits: limits}
+	return settings{Dir: s.r.cfg.Dir, Temp: temp, Shared: s.key.reader, Limits: limits}
 }
 
 // readerTemp is the directory for temporary files of readers. Each worker of an

@@ -13,6 +13,7 @@ import (
 	"github.com/ncruces/go-sqlite3/ext/rtree"
 
 	"ayb/catalog"
+	"ayb/fault"
 	"ayb/internal/walls"
 )
 
@@ -34,7 +35,8 @@ type conn struct {
 	memory int64   // bytes last accounted
 	pages  int64   // PRAGMA max_page_count last set; 0: never
 
-	grown  bool // there was a commit since the size was last taken
+	ownerFull bool // what sets it is the room that the owner has left
+
 	reads  bool // it is not for writing, nor a session's
 	empty  bool // of a database without a file: sees none of it when it is made
 	broken bool // a panic passed through; only closing is safe
@@ -86,6 +88,11 @@ func (db *database) open(how access) (_ *conn, err error) {
 		return nil, c.fault(err)
 	}
 	c.held = driverMemory(c.c)
+	if how == toWrite || how == toSession {
+		if err = db.weigh(); err != nil {
+			return nil, fault.Wrap(fault.Unavailable, err, "The database's file can't be read; please tell whoever runs this server")
+		}
+	}
 	c.c.SetInterrupt(&c.intr)
 	// Setting it up reads the schema, in a time that grows with the square of what is in it.
 	if c.intr.arm(context.Background(), "limits.query_time", db.r.limits.QueryTime, 0); how == toCopy {
@@ -163,7 +170,7 @@ func (c *conn) configure(how access) error {
 	}
 	c.watch(how)
 	// What has to work when memory is short is compiled while there is plenty.
-	for _, text := range []string{"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "PRAGMA page_count", "PRAGMA journal_mode"} {
+	for _, text := range []string{"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "PRAGMA journal_mode"} {
 		if _, err := c.hosted(text); err != nil {
 			return err
 		}
@@ -201,7 +208,7 @@ func (c *conn) watch(how access) {
 	}
 	c.c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
 		c.db.logged.Store(int64(pages))
-		c.grown = true
+		c.jail.settle(true)
 		c.db.commits.Add(1)
 		c.db.r.stats.commits.Add(1)
 		return nil
@@ -277,6 +284,7 @@ func (c *conn) reusable() bool {
 // and its locks behind: they are taken from it, as if its process had died.
 func (c *conn) close() {
 	defer c.jail.close()
+	defer c.jail.settle(c.broken) // if nobody knows whether it was kept, it counts
 	c.leave()
 	if c.c == nil {
 		return
@@ -343,26 +351,10 @@ func (c *conn) finish() {
 	if c.broken {
 		return
 	}
+	if c.jail.claimed != 0 && c.c.GetAutocommit() {
+		c.jail.settle(false)
+	}
 	c.account()
-	if c.grown && c.c.GetAutocommit() {
-		c.grown = false
-		c.measure()
-	}
-}
-
-// measure takes the size of the database after a commit.
-func (c *conn) measure() {
-	var err error
-	defer c.recovered(&err)
-	stmt, err := c.hosted("PRAGMA page_count")
-	if err != nil {
-		return
-	}
-	defer stmt.Reset()
-	if stmt.Step() {
-		size := stmt.ColumnInt64(0) * pageSize
-		c.db.owner.grow(size - c.db.size.Swap(size))
-	}
 }
 
 // step runs a statement to its end and hands its rows to emit, with the columns
@@ -399,16 +391,19 @@ func (c *conn) step(st *statement, columns func([]catalog.Column) error, emit fu
 
 // limitPages bounds the size of the database for the next write.
 func (c *conn) limitPages(quota Quota) error {
+	c.ownerFull, c.jail.ownerBytes = false, quota.OwnerBytes
 	pages := int64(maxPages)
 	if quota.DatabaseBytes > 0 {
-		pages = min(pages, quota.DatabaseBytes/pageSize)
+		pages = min(pages, quota.DatabaseBytes/c.db.page)
 	}
 	if quota.OwnerBytes > 0 {
-		used, err := c.db.owner.size()
+		room, err := c.db.room(quota.OwnerBytes)
 		if err != nil {
 			return err
 		}
-		pages = min(pages, (c.db.size.Load()+quota.OwnerBytes-used)/pageSize)
+		if most := room / c.db.page; most < pages {
+			pages, c.ownerFull = most, true
+		}
 	}
 	if pages = max(pages, 1); pages == c.pages {
 		return nil
@@ -423,7 +418,4 @@ func (c *conn) limitPages(quota Quota) error {
 	return nil
 }
 
-const (
-	pageSize = 4096
-	maxPages = 4294967294 // SQLite's own
-)
+const maxPages = 4294967294 // SQLite's own

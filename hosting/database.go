@@ -27,11 +27,15 @@ type database struct {
 	owner *owner
 	path  string // of the file
 
-	size        atomic.Int64 // bytes, those still in the log included
 	commits     atomic.Uint64
 	logged      atomic.Int64 // pages in the log after the last commit
 	incarnation catalog.ID
 	found       atomic.Bool // the file is there
+
+	// Guarded by owner.sizing. What is written changes the first.
+	size  int64 // bytes as of the last commit, or of the one that is claimed
+	page  int64 // bytes of a page
+	sized bool  // these are known
 
 	// Guarded by r.mu.
 	refs     int
@@ -73,7 +77,6 @@ func (db *database) exists() bool {
 	if err != nil || !info.Mode().IsRegular() {
 		return false
 	}
-	db.size.Store(info.Size())
 	db.found.Store(true)
 	return true
 }
@@ -92,10 +95,20 @@ func (db *database) create() error {
 	if db.exists() {
 		return nil
 	}
-	if err := db.materialize(); !db.exists() {
+	// Nobody adds the owner's databases up while there is one more.
+	db.owner.sizing.Lock()
+	defer db.owner.sizing.Unlock()
+	if db.exists() {
+		return nil
+	}
+	err := db.materialize()
+	if !db.exists() {
 		return fault.Wrap(fault.Unavailable, err, "The server can't make the file of the database; nothing was written")
 	}
-	db.owner.grow(db.size.Load())
+	if err := db.weighed(); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The file of the database can't be read; please tell whoever runs this server")
+	}
+	db.owner.sum += db.size
 	return nil
 }
 

@@ -124,6 +124,9 @@ func (c *conn) full(err error) error {
 		}
 		return fault.Wrap(fault.Unavailable, cause, "The server's disk is full; nothing was written")
 	}
+	if c.ownerFull {
+		return errOwnerFull
+	}
 	return fault.Wrap(fault.TooLarge, err, "The database has reached its size limit; nothing was written. Delete rows and run VACUUM, or ask for more room")
 }
 

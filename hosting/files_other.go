@@ -10,6 +10,9 @@ import (
 // noFollow has no meaning here.
 const noFollow = 0
 
+// nonBlock has no meaning here.
+const nonBlock = 0
+
 // errorDiskFull is Windows' ERROR_DISK_FULL.
 const errorDiskFull = syscall.Errno(112)
 

@@ -287,7 +287,7 @@ func (r *InProcess) Release(ctx context.Context, id DB) (func(), error) {
 	db.released = true
 	r.mu.Unlock()
 	return func() {
-		db.owner.forgetSize()
+		db.owner.forget()
 		r.drop(db)
 	}, nil
 }

@@ -2,7 +2,6 @@ package hosting
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -19,13 +18,14 @@ type owner struct {
 	path string
 
 	temp   atomic.Int64 // bytes of temporary files
-	sizes  atomic.Int64 // bytes of all databases, once measured
 	making sync.Mutex   // of the temporary directory
 	made   bool
 
-	open      sync.Map // of *database
-	measuring sync.Mutex
-	measured  bool
+	open sync.Map // of *database
+
+	sizing   sync.Mutex // guards what follows, and the sizes of the databases
+	measured bool
+	sum      int64 // bytes of all databases, claims included, once measured
 }
 
 // owner returns what is known of an owner. There is one for each owner whose
@@ -88,57 +88,120 @@ func (o *owner) shrinkTemp(bytes int64) {
 	o.r.stats.temp.Add(-bytes)
 }
 
-// grow follows the size of the owner's databases.
-func (o *owner) grow(bytes int64) { o.sizes.Add(bytes) }
+// used returns the bytes of all the owner's databases. The first call looks at
+// the owner's files.
+func (o *owner) used() (int64, error) {
+	o.sizing.Lock()
+	defer o.sizing.Unlock()
+	return o.sum, o.measure()
+}
 
-// size returns the bytes of all the owner's databases. The first call walks the
-// owner's directory. A database that is open knows better than its file, because
-// part of it may still be in the log.
-func (o *owner) size() (int64, error) {
-	o.measuring.Lock()
-	defer o.measuring.Unlock()
+// measure adds the sizes up, unless they are known. Of a database that is open for
+// writing more is known than its files say. The caller holds o.sizing.
+func (o *owner) measure() error {
 	if o.measured {
-		return o.sizes.Load(), nil
+		return nil
 	}
-	sizes := map[string]int64{}
-	err := filepath.WalkDir(o.path, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() != fileName {
-			return ignoreAbsent(err)
-		}
-		info, err := d.Info()
-		if err == nil {
-			sizes[path] = info.Size()
-		}
-		return ignoreAbsent(err)
-	})
-	if err != nil {
-		return 0, err
-	}
+	known := map[string]int64{}
 	o.open.Range(func(db, _ any) bool {
-		if db := db.(*database); sizes[db.path] > 0 {
-			sizes[db.path] = max(sizes[db.path], db.size.Load())
+		if db := db.(*database); db.sized {
+			known[db.path] = db.size
 		}
 		return true
 	})
-	var sum int64
-	for _, size := range sizes {
+	sum := int64(0)
+	err := eachFile(o.path, func(path string) error {
+		size, ok := known[path]
+		var err error
+		if !ok {
+			size, _, err = fileSize(path)
+		}
 		sum += size
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	o.sizes.Store(sum)
-	o.measured = true
-	return sum, nil
+	o.sum, o.measured = sum, true
+	return nil
 }
 
-func ignoreAbsent(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// forget makes the next call of used measure anew: files have come or gone.
+func (o *owner) forget() {
+	o.sizing.Lock()
+	defer o.sizing.Unlock()
+	o.measured = false
+}
+
+// weigh takes the size of a database from its files, before it is written for
+// the first time since it was opened.
+func (db *database) weigh() (err error) {
+	o := db.owner
+	o.sizing.Lock()
+	defer o.sizing.Unlock()
+	return db.weighed()
+}
+
+// weighed does so for a caller who holds o.sizing.
+func (db *database) weighed() (err error) {
+	if !db.sized {
+		db.size, db.page, err = fileSize(db.path)
+		db.sized = err == nil
 	}
 	return err
 }
 
-// forgetSize makes the next call of size measure anew: files have come or gone.
-func (o *owner) forgetSize() {
-	o.measuring.Lock()
-	defer o.measuring.Unlock()
-	o.measured = false
+// room returns how large a database may be while all of its owner's have so many
+// bytes together.
+func (db *database) room(ownerBytes int64) (int64, error) {
+	o := db.owner
+	o.sizing.Lock()
+	defer o.sizing.Unlock()
+	err := o.measure()
+	return db.size + ownerBytes - o.sum, err
+}
+
+// resize changes the size of a database, and with it the owner's sum. The caller
+// holds o.sizing.
+func (db *database) resize(by int64) {
+	db.size += by
+	db.owner.sum += by // for nothing if that is not measured
+}
+
+// errOwnerFull is what a write gets that would make the owner's databases larger
+// than they may be together.
+var errOwnerFull = fault.New(fault.TooLarge, "The databases of this owner have together reached their size limit; nothing was written. Delete rows and run VACUUM, or ask whoever runs this server for more room. A deleted database counts until it is removed for good")
+
+// claim is called before the log gets the frame that commits, from when on the
+// database has so many pages. Of all the owner's databases that grow at the same
+// moment, those get room for which there is some: what one has claimed no other
+// one can, until its transaction is over. Claims of one transaction replace one
+// another.
+func (j *jail) claim(pages int64) error {
+	db, o := j.db, j.db.owner
+	o.sizing.Lock()
+	defer o.sizing.Unlock()
+	growth := pages*db.page - db.size
+	if j.ownerBytes > 0 && growth > 0 {
+		if err := o.measure(); err != nil {
+			return err
+		}
+		if o.sum+growth > j.ownerBytes {
+			return errOwnerFull
+		}
+	}
+	db.resize(growth)
+	j.claimed += growth
+	return nil
+}
+
+// settle ends a claim: the transaction was committed, or nothing of it was kept.
+func (j *jail) settle(kept bool) {
+	if j.claimed != 0 && !kept {
+		o := j.db.owner
+		o.sizing.Lock()
+		defer o.sizing.Unlock()
+		j.db.resize(-j.claimed)
+	}
+	j.claimed = 0
 }

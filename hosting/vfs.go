@@ -29,6 +29,9 @@ type jail struct {
 	base vfs.VFS
 	name string
 
+	ownerBytes int64 // what all databases of the owner may have together; 0: no bound
+	claimed    int64 // by how much the transaction that is about to commit makes the database larger
+
 	copying string // the file that the host is copying to; empty: none
 	trouble error  // of the last failure since the connection was armed
 }
@@ -176,6 +179,14 @@ func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
 	if limit := f.jail.db.r.limits.WALBytes; f.log && end > limit {
 		f.jail.trouble = fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20)
 		return 0, sqlite3.FULL
+	}
+	if f.log && len(p) == frameHeader {
+		if pages := commitFrame(p); pages > 0 {
+			if err := f.jail.claim(pages); err != nil {
+				f.jail.trouble = err
+				return 0, sqlite3.FULL
+			}
+		}
 	}
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {

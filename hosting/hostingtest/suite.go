@@ -49,6 +49,7 @@ func Run(t *testing.T, open Open, opts *Options) {
 		{"class", classChecks()},
 		{"text", textChecks()},
 		{"bounds", boundsChecks()},
+		{"size", sizeChecks()},
 		{"queue", queueChecks()},
 		{"stream", streamChecks()},
 		{"unwritten", unwrittenChecks()},

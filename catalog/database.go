@@ -46,6 +46,10 @@ type Database struct {
 	// database has no file and reads as empty.
 	Written bool
 
+	// Limit is the size that the operator has set for this database, in bytes. It
+	// stays with the database when that is given away.
+	Limit Limit
+
 	Created time.Time
 	Deleted time.Time // zero while the database lives
 }

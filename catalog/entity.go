@@ -25,6 +25,7 @@ type Entity struct {
 	Slug    Slug // lower case; unique among live and recently deleted entities
 	Kind    EntityKind
 	Profile Profile
+	Quota   Quota // what the operator has set for this entity
 	Created time.Time
 	Deleted time.Time // zero while the entity lives
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -23,6 +25,7 @@ type databaseRow struct {
 	AnonymousQueries bool
 	Version          catalog.ID
 	Written          bool
+	QuotaBytes       catalog.Limit
 	CreatedAt        int64
 	DeletedAt        int64 `bun:",nullzero"`
 }
@@ -31,7 +34,7 @@ func databaseToRow(d catalog.Database) databaseRow {
 	return databaseRow{
 		ID: d.ID, OwnerID: d.Owner, Slug: d.Slug, FoldedSlug: d.Slug.Fold(), Kind: d.Kind,
 		PublicLevel: d.Public, AnonymousQueries: d.AnonymousQueries,
-		Version: d.Version, Written: d.Written,
+		Version: d.Version, Written: d.Written, QuotaBytes: d.Limit,
 		CreatedAt: micros(d.Created), DeletedAt: micros(d.Deleted),
 	}
 }
@@ -40,7 +43,7 @@ func (r databaseRow) database() catalog.Database {
 	return catalog.Database{
 		ID: r.ID, Owner: r.OwnerID, OwnerSlug: r.OwnerSlug, Slug: r.Slug, Kind: r.Kind,
 		Public: r.PublicLevel, AnonymousQueries: r.AnonymousQueries,
-		Version: r.Version, Written: r.Written,
+		Version: r.Version, Written: r.Written, Limit: r.QuotaBytes,
 		Created: instant(r.CreatedAt), Deleted: instant(r.DeletedAt),
 	}
 }
@@ -61,12 +64,12 @@ func selectDatabases(db bun.IDB, dest any) *bun.SelectQuery {
 // CreateDatabase adds a database, live from now on. The caller chooses the ids,
 // and has checked the slug; OwnerSlug is not stored. Errors: NotFound if the
 // owner does not live, Exists if the owner has a live database of that name in
-// any case, or the id is taken.
+// any case, or the id is taken, TooLarge if the owner may have no more.
 func (s *Store) CreateDatabase(ctx context.Context, d catalog.Database) error {
 	row := databaseToRow(d)
 	own := answers{badReference: entityMissing, duplicate: databaseTaken}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
-		if err := requireLiveEntity(ctx, tx, d.Owner); err != nil {
+		if err := s.requireRoom(ctx, tx, d.Owner); err != nil {
 			return err
 		}
 		_, err := tx.NewInsert().Model(&row).Exec(ctx)
@@ -206,6 +209,14 @@ func (s *Store) SetAnonymousQueries(ctx context.Context, id catalog.ID, allowed 
 	return s.updateDatabase(ctx, id, "anonymous_queries = ?", allowed)
 }
 
+// SetLimit sets how large a live database may become. Errors: NotFound, Invalid.
+func (s *Store) SetLimit(ctx context.Context, id catalog.ID, limit catalog.Limit) error {
+	if err := limit.Valid(); err != nil {
+		return err
+	}
+	return s.updateDatabase(ctx, id, "quota_bytes = ?", limit)
+}
+
 // MarkWritten records that a live database has a file. Marking it again changes
 // nothing. Errors: NotFound.
 func (s *Store) MarkWritten(ctx context.Context, id catalog.ID) error {
@@ -240,7 +251,7 @@ type Move struct {
 // at once, one wins. A grant that the new owner had is dropped, and so is an offer
 // of the database. Errors: NotFound (the database or the new owner), Conflict if
 // another version is current, Exists if the new owner has a live database of that
-// name.
+// name, TooLarge if another owner may have no more.
 func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error {
 	defer s.forgetDatabase(id)
 	own := answers{
@@ -251,8 +262,15 @@ func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error 
 		if err := requireLiveEntity(ctx, tx, to.Owner); err != nil {
 			return err
 		}
-		live := tx.NewSelect().Table("database").Where("id = ?", id).Where("deleted_at IS NULL")
-		if err := require(ctx, live, databaseMissing); err != nil {
+		var row databaseRow
+		err := tx.NewSelect().Model(&row).Column("owner_id").Where("id = ?", id).Where("deleted_at IS NULL").Scan(ctx)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = databaseMissing.fault(err)
+		}
+		if err == nil && row.OwnerID != to.Owner {
+			err = s.requireRoom(ctx, tx, to.Owner)
+		}
+		if err != nil {
 			return err
 		}
 		update := tx.NewUpdate().Model((*databaseRow)(nil)).Set("owner_id = ?, version = ?", to.Owner, to.Version).
@@ -266,7 +284,7 @@ func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error 
 		if _, err := tx.NewDelete().Model((*offerRow)(nil)).Where("database_id = ?", id).Exec(ctx); err != nil {
 			return err
 		}
-		_, err := tx.NewDelete().Model((*grantRow)(nil)).
+		_, err = tx.NewDelete().Model((*grantRow)(nil)).
 			Where("database_id = ?", id).Where("entity_id = ?", to.Owner).Exec(ctx)
 		return err
 	})
@@ -274,7 +292,8 @@ func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error 
 
 // UndeleteDatabase brings back the database of that owner and name, in any case,
 // that was deleted last, and returns it. Errors: NotFound if there is no deleted
-// one, Exists if the owner has a live database of that name again.
+// one or its owner does not live, Exists if the owner has a live database of that
+// name again, TooLarge if the owner may have no more.
 func (s *Store) UndeleteDatabase(ctx context.Context, owner catalog.ID, slug catalog.Slug) (catalog.Database, error) {
 	var row databaseRow
 	own := answers{
@@ -284,6 +303,9 @@ func (s *Store) UndeleteDatabase(ctx context.Context, owner catalog.ID, slug cat
 	err := s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
 		err := selectDatabases(tx, &row).Where("d.owner_id = ? AND d.folded_slug = ?", owner, slug.Fold()).
 			Where("d.deleted_at IS NOT NULL").Order("d.deleted_at DESC", "d.id DESC").Limit(1).Scan(ctx)
+		if err == nil {
+			err = s.requireRoom(ctx, tx, owner)
+		}
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -24,6 +26,10 @@ type entityRow struct {
 	Links        links
 	CreatedAt    int64
 	DeletedAt    int64 `bun:",nullzero"`
+
+	QuotaBytes         catalog.Limit
+	QuotaDatabaseBytes catalog.Limit
+	QuotaDatabases     catalog.Limit
 }
 
 func entityToRow(e catalog.Entity) entityRow {
@@ -33,6 +39,7 @@ func entityToRow(e catalog.Entity) entityRow {
 		Organization: e.Profile.Organization, Location: e.Profile.Location,
 		Links:     encodeLinks(e.Profile.Links),
 		CreatedAt: micros(e.Created), DeletedAt: micros(e.Deleted),
+		QuotaBytes: e.Quota.Bytes, QuotaDatabaseBytes: e.Quota.DatabaseBytes, QuotaDatabases: e.Quota.Databases,
 	}
 }
 
@@ -44,6 +51,7 @@ func (r entityRow) entity() catalog.Entity {
 			Organization: r.Organization, Location: r.Location,
 			Links: r.Links.decode(),
 		},
+		Quota:   catalog.Quota{Bytes: r.QuotaBytes, DatabaseBytes: r.QuotaDatabaseBytes, Databases: r.QuotaDatabases},
 		Created: instant(r.CreatedAt), Deleted: instant(r.DeletedAt),
 	}
 }
@@ -158,6 +166,14 @@ func (s *Store) SetProfile(ctx context.Context, id catalog.ID, p catalog.Profile
 		p.DisplayName, p.Description, p.Organization, p.Location, encodeLinks(p.Links))
 }
 
+// SetQuota replaces the quota of a live entity. Errors: NotFound, Invalid.
+func (s *Store) SetQuota(ctx context.Context, id catalog.ID, q catalog.Quota) error {
+	if err := q.Valid(); err != nil {
+		return err
+	}
+	return s.updateEntity(ctx, id, "quota_bytes = ?, quota_database_bytes = ?, quota_databases = ?", q.Bytes, q.DatabaseBytes, q.Databases)
+}
+
 // DeleteEntity marks a live entity as deleted. Nothing that hangs on it changes:
 // its databases and tokens stay, for the caller to refuse, until it is purged.
 // Errors: NotFound.
@@ -250,6 +266,30 @@ func (s *Store) forgetEntity(id catalog.ID) {
 	s.permissions.drop(id)
 	s.roles.drop(id)
 	s.tokens.drop(id)
+}
+
+// requireRoom fails unless the entity lives and may have one database more than
+// it has. Whoever else makes one for it waits until tx is over, if there is a
+// bound.
+func (s *Store) requireRoom(ctx context.Context, tx bun.Tx, owner catalog.ID) error {
+	var row entityRow
+	err := tx.NewSelect().Model(&row).Column("quota_databases").Where("id = ?", owner).Where("deleted_at IS NULL").Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		return entityMissing.fault(err)
+	}
+	most := row.QuotaDatabases.Or(s.databaseLimit)
+	if err != nil || most == 0 {
+		return err
+	}
+	_, err = tx.NewUpdate().Model((*entityRow)(nil)).Set("quota_databases = quota_databases").Where("id = ?", owner).Exec(ctx)
+	if err != nil {
+		return err
+	}
+	have, err := tx.NewSelect().Table("database").Where("owner_id = ?", owner).Where("deleted_at IS NULL").Count(ctx)
+	if err == nil && int64(have) >= most {
+		return fault.New(fault.TooLarge, "There are %d databases, and there may be %d (limits.databases, or a quota); delete one, or ask whoever runs this server for more", have, most)
+	}
+	return err
 }
 
 // requireLiveEntity fails with entityMissing unless the entity lives.

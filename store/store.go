@@ -36,6 +36,10 @@ type Options struct {
 	// to about 17 MB when all of them are full.
 	CacheEntries int
 
+	// Databases is how many databases an entity may have, unless its quota says
+	// otherwise. 0: any number.
+	Databases int64
+
 	// CacheTTL is how old a cached look-up may be, and so how late a change made
 	// through another Store may be seen. 0: any age for SQLite, whose file is
 	// meant for one Store at a time, and 5 seconds for PostgreSQL, where it is
@@ -52,6 +56,8 @@ type Store struct {
 	now     func() time.Time
 	writers chan struct{} // holds one element for each write under way
 	closed  atomic.Bool
+
+	databaseLimit int64 // Options.Databases
 
 	entities    *cache[catalog.Slug, catalog.Entity]
 	entityIDs   *cache[catalog.ID, catalog.Entity]
@@ -133,9 +139,12 @@ func newStore(pool *sql.DB, d dialect, opt *Options) *Store {
 	}
 	size, ttl := cacheBounds(opt, d.maxAge)
 	return &Store{
-		db:          bun.NewDB(pool, d.bun),
-		now:         now,
-		writers:     make(chan struct{}, d.writers),
+		db:      bun.NewDB(pool, d.bun),
+		now:     now,
+		writers: make(chan struct{}, d.writers),
+
+		databaseLimit: opt.Databases,
+
 		entities:    newCache(size, ttl, now, func(_ catalog.Slug, e catalog.Entity) subjects { return subjects{e.ID} }),
 		entityIDs:   newCache(size, ttl, now, func(id catalog.ID, _ catalog.Entity) subjects { return subjects{id} }),
 		databases:   newCache(size, ttl, now, func(_ databaseKey, d catalog.Database) subjects { return subjects{d.ID, d.Owner} }),

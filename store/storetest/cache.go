@@ -140,6 +140,10 @@ func (w *walk) step() {
 		func() error { return w.SetPublic(ctx, w.database(), catalog.PublicLevel(w.random.IntN(3))) },
 		func() error { return w.SetAnonymousQueries(ctx, w.database(), w.random.IntN(2) == 0) },
 		func() error { return w.MarkWritten(ctx, w.database()) },
+		func() error { return w.SetLimit(ctx, w.database(), catalog.Limit(w.random.IntN(3)-1)) },
+		func() error {
+			return w.SetQuota(ctx, w.entity(), catalog.Quota{Bytes: catalog.Limit(w.random.IntN(3) - 1)})
+		},
 		func() error { return w.DeleteDatabase(ctx, w.database(), now) },
 		func() error { _, err := w.UndeleteDatabase(ctx, w.entity(), w.slug()); return err },
 		func() error { _, err := w.UndeleteDatabase(ctx, w.entity(), w.slug()); return err },

@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 	}{
 		{"entity", entityTests},
 		{"database", databaseTests},
+		{"quota", quotaTests},
 		{"grant", grantTests},
 		{"token", tokenTests},
 		{"account", accountTests},

@@ -37,10 +37,11 @@ type call struct {
 
 	// database is what ref names. One that does not exist has no ID, and the
 	// owner it would have.
-	database Database
-	grant    Access        // of the caller on the database
-	role     Role          // of the caller in the organization that it is about, or that owns the database
-	class    hosting.Class // of the SQL that the caller may run on it
+	database  Database
+	allowance Quota         // of its owner
+	grant     Access        // of the caller on the database
+	role      Role          // of the caller in the organization that it is about, or that owns the database
+	class     hosting.Class // of the SQL that the caller may run on it
 
 	verdict auth.Verdict
 	refused bool // worth a record although the action is not recorded as such
@@ -144,6 +145,7 @@ func (c *call) find(ctx context.Context) error {
 	c.grant = NoAccess // of what was found before, if this is not the first time
 	owner, err := c.e.store.Entity(ctx, c.ref.Entity)
 	if err == nil {
+		c.allowance = owner.Quota
 		c.database, err = c.e.store.Database(ctx, owner.ID, c.ref.Database)
 	}
 	if err != nil && !errors.Is(err, fault.NotFound) {

@@ -63,6 +63,8 @@ type Engine struct {
 
 	// moving holds the databases whose file is being made or moved.
 	moving locks
+	// measuring holds the owners whose databases are being added up.
+	measuring locks
 	// deletions is held while deleted things are purged or brought back.
 	deletions sync.Mutex
 
@@ -115,7 +117,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 }
 
 func openStore(ctx context.Context, cfg Config) (*store.Store, error) {
-	return store.Open(ctx, cfg.MetadataURL, &store.Options{Now: cfg.Now, Logger: cfg.Logger})
+	return store.Open(ctx, cfg.MetadataURL, &store.Options{Now: cfg.Now, Logger: cfg.Logger, Databases: cfg.Limits.Databases})
 }
 
 func openRunner(cfg Config) (hosting.Runner, error) {

@@ -92,12 +92,17 @@ type Config struct {
 type Limits struct {
 	hosting.Limits
 
-	// DatabaseBytes is how large one database may become. 0: no bound.
+	// DatabaseBytes, and those below, hold for whom no quota says otherwise, see
+	// Engine.SetQuota. It is how large one database may become. 0: no bound.
 	DatabaseBytes int64
 
-	// EntityBytes is how large all databases of one entity may become together.
-	// 0: no bound.
+	// EntityBytes is how large all databases of one entity may become together,
+	// deleted ones that are kept included. 0: no bound. It holds to the byte for
+	// what is written; a database that is new has 4 KiB whatever is left.
 	EntityBytes int64
+
+	// Databases is how many databases one entity may have. 0: any number.
+	Databases int64
 }
 
 // AuditConfig bounds the audit trail; what is beyond a bound is removed, oldest

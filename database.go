@@ -19,7 +19,8 @@ type DatabaseOptions struct {
 
 // CreateDatabase makes an empty database, named entity/database. For the entity
 // itself. Errors: [ErrInvalid], [ErrExists] (a name is taken regardless of
-// case), [ErrUnsupported] (a kind of database that this build can't run).
+// case), [ErrUnsupported] (a kind of database that this build can't run),
+// [ErrTooLarge] (the entity may have no more).
 func (e *Engine) CreateDatabase(ctx context.Context, p Principal, ref string, opt *DatabaseOptions) (_ Database, err error) {
 	name, err := catalog.ParseRef(ref)
 	if err != nil {
@@ -78,6 +79,16 @@ type DatabaseDetails struct {
 	Database
 	Access    Access // what the caller may do by queries: NoAccess, ReadOnly or ReadWrite
 	CanManage bool   // whether the caller may share it and set its public level
+
+	// Size is the size as of the last commit, in bytes, and Quota what it may
+	// become; 0: no bound. The first is set for those who may read the database,
+	// the second for those who may write it.
+	Size, Quota int64
+
+	// OwnerSize is what all databases of the owner have together, deleted ones that
+	// are kept included, and OwnerQuota what they may have; 0: no bound. They are
+	// set for those who may manage the database.
+	OwnerSize, OwnerQuota int64
 }
 
 // Database returns a database and what the caller may do with it. For everybody
@@ -94,6 +105,9 @@ func (e *Engine) Database(ctx context.Context, p Principal, ref string) (_ Datab
 		details.Access = ReadWrite
 	case c.may(auth.Query):
 		details.Access = ReadOnly
+	}
+	if err := c.measure(ctx, &details); err != nil {
+		return DatabaseDetails{}, err
 	}
 	return details, nil
 }
@@ -171,7 +185,8 @@ func (e *Engine) DeleteDatabase(ctx context.Context, p Principal, ref string) (e
 
 // UndeleteDatabase brings back the database of that name that was deleted last,
 // with its data and its grants, as long as it is kept. For the owner. Errors:
-// [ErrExists] if another database has taken the name.
+// [ErrExists] if another database has taken the name, [ErrTooLarge] if there may
+// be no more.
 func (e *Engine) UndeleteDatabase(ctx context.Context, p Principal, ref string) (_ Database, err error) {
 	name, err := catalog.ParseRef(ref)
 	if err != nil {

@@ -45,7 +45,7 @@ func (e *Engine) Offers(ctx context.Context, p Principal, entity string, page Pa
 // access. ref is its name with the giver. For those who may create databases for
 // the entity. Errors: [ErrNotFound] (there is no such offer any more),
 // [ErrInvalid] (the name), [ErrExists] (the entity has a database of that name),
-// [ErrBusy] (a query is running that does not end).
+// [ErrTooLarge] (it has no room for this one, or may have no more), [ErrBusy] (a query is running that does not end).
 func (e *Engine) AcceptOffer(ctx context.Context, p Principal, entity, ref, slug string) (_ Database, err error) {
 	c, err := e.answerOffer(ctx, p, auth.AcceptOffer, entity, ref)
 	defer c.done(&err)

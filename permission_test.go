@@ -73,6 +73,7 @@ type scene struct {
 // member and carol an owner, unless the column is about users' databases.
 func (w *world) setUp(t *testing.T, column, limit string) *scene {
 	t.Helper()
+	w.Clock.Advance(time.Minute) // of one caller, only so many refusals a minute are recorded
 	w.scenes++
 	n := w.scenes
 	s := &scene{world: w, owner: fmt.Sprintf("alice%d", n), dave: fmt.Sprintf("dave%d", n)}
@@ -209,7 +210,8 @@ var deeds = map[string]func(s *scene, ref string) error{
 		s.before(func() { s.offer(s.owner, s.ref, s.dave) })
 		return s.WithdrawOffer(ctx, s.caller, ref)
 	},
-	"delete_database": func(s *scene, ref string) error { return s.DeleteDatabase(ctx, s.caller, ref) },
+	"delete_database":    func(s *scene, ref string) error { return s.DeleteDatabase(ctx, s.caller, ref) },
+	"set_database_quota": func(s *scene, ref string) error { return s.SetDatabaseQuota(ctx, s.caller, ref, ayb.NoLimit) },
 
 	"undelete_database": func(s *scene, _ string) error {
 		_, err := s.UndeleteDatabase(ctx, s.caller, s.owner+"/gone")
@@ -261,6 +263,15 @@ var deeds = map[string]func(s *scene, ref string) error{
 	"revoke_token":     func(s *scene, _ string) error { return s.RevokeToken(ctx, s.caller, s.otherToken) },
 	"revoke_token/own": func(s *scene, _ string) error { return s.RevokeToken(ctx, s.caller, s.caller.Token) },
 
+	"view_usage": func(s *scene, _ string) error {
+		_, err := s.Usage(ctx, s.caller, s.owner)
+		return err
+	},
+	"set_quota": func(s *scene, _ string) error {
+		limit := ayb.Limit(1 << 30)
+		return s.SetQuota(ctx, s.caller, s.owner, ayb.QuotaUpdate{Bytes: &limit})
+	},
+
 	"list_members": func(s *scene, _ string) error {
 		_, err := s.Members(ctx, s.caller, s.owner, ayb.Page{})
 		return err
@@ -310,6 +321,10 @@ var deeds = map[string]func(s *scene, ref string) error{
 	},
 	"list_entities": func(s *scene, _ string) error {
 		_, err := s.Entities(ctx, s.caller, ayb.Page{})
+		return err
+	},
+	"list_usage": func(s *scene, _ string) error {
+		_, err := s.Usages(ctx, s.caller, ayb.Page{})
 		return err
 	},
 	"read_audit": func(s *scene, _ string) error {

@@ -106,7 +106,7 @@ func (c *call) mend(ctx context.Context, err *error) bool {
 func (c *call) job() hosting.Job {
 	return hosting.Job{
 		DB: fileOf(c.database), Class: c.class, Caller: charged(c.caller), Unwritten: !c.database.Written,
-		Quota: hosting.Quota{DatabaseBytes: c.e.cfg.Limits.DatabaseBytes, OwnerBytes: c.e.cfg.Limits.EntityBytes},
+		Quota: c.quota(),
 	}
 }
 

@@ -27,7 +27,8 @@ import (
 // offer takes the place of an earlier one. For the owner. Errors: [ErrInvalid]
 // (the entity owns it already), [ErrNotFound], [ErrBusy] (a query is running that
 // does not end, or too many offers wait), and of a transfer at once [ErrExists]
-// (the entity has a database of that name).
+// (the entity has a database of that name) and [ErrTooLarge] (it has no room for
+// this one, or may have no more).
 func (e *Engine) TransferDatabase(ctx context.Context, p Principal, ref, toEntity string) (_ Offer, err error) {
 	c, err := e.authorizeDatabase(ctx, p, auth.TransferDatabase, ref)
 	defer c.done(&err)
@@ -87,6 +88,9 @@ type transfer struct {
 // empty: the new version is made whole while nothing runs on the old one, then the
 // metadata changes in one step.
 func (e *Engine) transfer(ctx context.Context, db Database, owner ID, slug Slug) error {
+	if err := e.requireRoom(ctx, db, owner); err != nil {
+		return err
+	}
 	t := transfer{From: fileOf(db), To: hosting.DB{Owner: owner, Database: db.ID, Version: e.ids.next()}}
 	// Both are released, so that the Runner measures both owners anew.
 	var resumes []func()

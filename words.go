@@ -37,6 +37,10 @@ type (
 	Access = catalog.Access
 	// PublicLevel is what everybody may do with a database.
 	PublicLevel = catalog.PublicLevel
+	// A Limit is what the operator has said about one bound.
+	Limit = catalog.Limit
+	// A Quota is what an entity may use, as far as that is said for it alone.
+	Quota = catalog.Quota
 	// A Grant is the access that one entity has been given to one database.
 	Grant = catalog.Grant
 	// Role is what a user may do with an organization.

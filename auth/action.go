@@ -23,6 +23,7 @@ const (
 	TransferDatabase
 	WithdrawOffer
 	DeleteDatabase
+	SetDatabaseQuota
 
 	// The actions on an account. Bringing back a deleted database is one of
 	// them: as long as it is deleted, nobody but its owner has to do with it.
@@ -41,6 +42,8 @@ const (
 	CreateToken
 	ListTokens
 	RevokeToken
+	ViewUsage
+	SetQuota
 
 	// The actions on the members of an organization. ChangeMember is about those
 	// who are, and become, no more than members; ChangeOfficer about the others.
@@ -59,6 +62,7 @@ const (
 	CreateEntity
 	UndeleteEntity
 	ListEntities
+	ListUsage
 	ReadAudit
 	Purge
 
@@ -139,6 +143,7 @@ var rules = [endOfActions]rule{
 	TransferDatabase:    {name: "transfer_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "transfer database"},
 	WithdrawOffer:       {name: "withdraw_offer", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "withdraw the offer of database"},
 	DeleteDatabase:      {name: "delete_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "delete database"},
+	SetDatabaseQuota:    {name: "set_database_quota", target: aDatabase, least: isTheHost, scope: catalog.Owner, phrase: "set the quota of database"},
 
 	UndeleteDatabase: {name: "undelete_database", target: anAccount, least: owns, scope: catalog.Owner, phrase: "undelete database"},
 	ListDeleted:      {name: "list_deleted", target: anAccount, least: owns, scope: catalog.Owner, trail: Refusals, phrase: "list the deleted databases of entity"},
@@ -156,6 +161,8 @@ var rules = [endOfActions]rule{
 	CreateToken:   {name: "create_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "create a token for entity"},
 	ListTokens:    {name: "list_tokens", target: anAccount, least: owns, scope: catalog.Owner, trail: Refusals, phrase: "list API tokens"},
 	RevokeToken:   {name: "revoke_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "revoke API token"},
+	ViewUsage:     {name: "view_usage", target: anAccount, least: administers, scope: catalog.Owner, trail: Refusals, phrase: "view the usage of entity"},
+	SetQuota:      {name: "set_quota", target: anAccount, least: isTheHost, scope: catalog.Owner, phrase: "set the quota of entity"},
 
 	ListMembers:       {name: "list_members", target: anAccount, least: belongs, scope: catalog.ReadOnly, trail: Refusals, phrase: "list the members of organization"},
 	ListMemberships:   {name: "list_memberships", target: anAccount, least: owns, scope: catalog.ReadOnly, trail: Refusals, phrase: "list memberships"},
@@ -169,6 +176,7 @@ var rules = [endOfActions]rule{
 	CreateEntity:   {name: "create_entity", target: theHost, least: isTheHost, scope: catalog.Owner, phrase: "create entity"},
 	UndeleteEntity: {name: "undelete_entity", target: theHost, least: isTheHost, scope: catalog.Owner, phrase: "undelete entity"},
 	ListEntities:   {name: "list_entities", target: theHost, least: isTheHost, scope: catalog.Owner, trail: Refusals, phrase: "list entities"},
+	ListUsage:      {name: "list_usage", target: theHost, least: isTheHost, scope: catalog.Owner, trail: Refusals, phrase: "list the usage of entities"},
 	ReadAudit:      {name: "read_audit", target: theHost, least: isTheHost, scope: catalog.Owner, trail: Refusals, phrase: "read the audit trail"},
 	Purge:          {name: "purge", target: theHost, least: isTheHost, scope: catalog.Owner, phrase: "purge what was deleted"},
 }

@@ -22,6 +22,14 @@ type DatabaseDetails struct {
 	catalog.Database
 	Access    catalog.Access // what the caller may do by queries: NoAccess, ReadOnly or ReadWrite
 	CanManage bool           // whether the caller may share it and set its public level
+
+	// Size is the size in bytes, told to those who may read the database, and Quota
+	// what it may become, told to those who may write it; 0: no bound.
+	Size, Quota int64
+
+	// OwnerSize is what all databases of the owner have together, and OwnerQuota
+	// what they may have; 0: no bound. They are told to those who may manage it.
+	OwnerSize, OwnerQuota int64
 }
 
 // newDatabase returns a database of the wire.
@@ -79,7 +87,19 @@ func (c *Client) Database(ctx context.Context, ref string) (DatabaseDetails, err
 		return DatabaseDetails{}, err
 	}
 	db.AnonymousQueries = d.AnonymousQueries
-	return DatabaseDetails{Database: db, Access: catalog.Access(d.Access), CanManage: d.CanManage}, nil
+	return DatabaseDetails{
+		Database: db, Access: catalog.Access(d.Access), CanManage: d.CanManage,
+		Size: orZero(d.Size), Quota: int64(orZero(d.Quota)),
+		OwnerSize: orZero(d.EntitySize), OwnerQuota: int64(orZero(d.EntityQuota)),
+	}, nil
+}
+
+// orZero returns what a key of an answer says, if it is there.
+func orZero[T any](value *T) (zero T) {
+	if value == nil {
+		return zero
+	}
+	return *value
 }
 
 // A DatabaseUpdate says what to change of a database; nil fields stay as they

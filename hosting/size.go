@@ -79,14 +79,14 @@ func isID(name string) bool {
 	return err == nil
 }
 
-// eachDir calls f with the path of each directory in dir whose name is of a sort.
-func eachDir(dir string, sort func(name string) bool, f func(path string) error) error {
+// eachDir calls f with the path of each directory in dir whose name is a wanted one.
+func eachDir(dir string, wanted func(name string) bool, f func(path string) error) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return ignoreAbsent(err)
 	}
 	for _, e := range entries {
-		if e.IsDir() && sort(e.Name()) {
+		if e.IsDir() && wanted(e.Name()) {
 			if err := f(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}

@@ -61,7 +61,7 @@ func (x *exchange) databaseDetails() (any, error) {
 	if err != nil {
 		return nil, asIf(fault.Denied, wire.Unauthorized, err)
 	}
-	return wire.NewDatabaseDetails(d.Database, d.Access, d.CanManage), nil
+	return wire.NewDatabaseDetails(d.Database, d.Access, d.CanManage).Sizes(d.Size, d.Quota, d.OwnerSize, d.OwnerQuota), nil
 }
 
 // updateDatabase changes the public level, by a header or in the body, and the

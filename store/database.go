@@ -171,6 +171,16 @@ func (s *Store) Databases(ctx context.Context, owner catalog.ID, filter Database
 	}), err
 }
 
+// CountDatabases returns how many live databases an owner has.
+func (s *Store) CountDatabases(ctx context.Context, owner catalog.ID) (n int64, err error) {
+	err = s.read(ctx, nil, func(ctx context.Context) error {
+		count, err := s.db.NewSelect().Table("database").Where("owner_id = ?", owner).Where("deleted_at IS NULL").Count(ctx)
+		n = int64(count)
+		return err
+	})
+	return n, err
+}
+
 // DeletedDatabases lists the databases of an owner that are deleted and not yet
 // purged, the last deleted first. Errors: Invalid (the cursor).
 func (s *Store) DeletedDatabases(ctx context.Context, owner catalog.ID, page catalog.Page) (catalog.List[catalog.Database], error) {

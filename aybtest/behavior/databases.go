@@ -24,6 +24,21 @@ func databases() []behavior {
 			_, err = alice.CreateDatabase(w.Context(), "alice/TEST.sqlite", nil)
 			w.refused(err, fault.Exists, "Database already exists")
 		}},
+		{name: "a size is told to whom it concerns", check: func(w *world) {
+			alice, bob := w.database("CREATE TABLE t (a)"), w.as("bob")
+			w.must(w.engine.SetDatabaseQuota(w.Context(), ayb.System, "alice/db", 1<<20))
+			limit := ayb.Limit(2 << 20)
+			w.must(w.engine.SetQuota(w.Context(), ayb.System, "alice", ayb.QuotaUpdate{Bytes: &limit}))
+			d, err := alice.Database(w.Context(), "alice/db")
+			if w.must(err); d.Size != 8192 || d.Quota != 1<<20 || d.OwnerSize != 8192 || d.OwnerQuota != 2<<20 {
+				w.Errorf("got %+v", d)
+			}
+			w.must(alice.Share(w.Context(), "alice/db", "bob", ayb.ReadOnly))
+			d, err = bob.Database(w.Context(), "alice/db")
+			if w.must(err); d.Size != 8192 || d.Quota != 0 || d.OwnerSize != 0 || d.OwnerQuota != 0 {
+				w.Errorf("got %+v", d)
+			}
+		}},
 		{name: "there is no DuckDB yet", check: func(w *world) {
 			_, err := w.as("alice").CreateDatabase(w.Context(), "alice/duck", &ayb.DatabaseOptions{Kind: ayb.DuckDB})
 			w.refused(err, fault.Unsupported, "")

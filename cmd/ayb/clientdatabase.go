@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"ayb/catalog"
@@ -100,7 +101,34 @@ func (cmd databaseDetailsCommand) Run(c *connection) error {
 	if details.CanManage {
 		c.say("You have management permissions for this database")
 	}
+	if details.Access >= catalog.ReadOnly {
+		c.say("Size: %s", sizeOf(details.Size, details.Quota))
+	}
+	if details.CanManage {
+		c.say("All databases of %s: %s", details.OwnerSlug, sizeOf(details.OwnerSize, details.OwnerQuota))
+	}
 	return nil
+}
+
+// sizeOf writes for people how large something is, and what it may become.
+func sizeOf(bytes, bound int64) string {
+	if bound == 0 {
+		return readable(bytes)
+	}
+	return readable(bytes) + " of " + readable(bound)
+}
+
+// readable writes a number of bytes with at most one digit behind the point.
+func readable(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	size, power := float64(n), 0
+	for size >= 1024 && power < len(sizeUnits)-1 {
+		size /= 1024
+		power++
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", size), ".0") + " " + sizeUnits[power]
 }
 
 // renameDatabaseCommand is "ayb client rename_database".

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,6 +60,38 @@ type DatabaseDetails struct {
 	CanManage        bool         `json:"can_manage_database"`
 	Public           string       `json:"public_sharing_level"`
 	AnonymousQueries bool         `json:"anonymous_queries"`
+
+	// In bytes; the keys are missing where the caller may not know.
+	Size        *int64 `json:"size,omitempty"`
+	Quota       *Bound `json:"quota,omitempty"`
+	EntitySize  *int64 `json:"entity_size,omitempty"`
+	EntityQuota *Bound `json:"entity_quota,omitempty"`
+}
+
+// Sizes adds what who may read the database is told, who may write it, and who
+// may manage it, as far as the caller does.
+func (d DatabaseDetails) Sizes(size, quota, entitySize, entityQuota int64) DatabaseDetails {
+	if catalog.Access(d.Access) >= catalog.ReadOnly {
+		d.Size = &size
+	}
+	if catalog.Access(d.Access) >= catalog.ReadWrite {
+		d.Quota = (*Bound)(&quota)
+	}
+	if d.CanManage {
+		d.EntitySize, d.EntityQuota = &entitySize, (*Bound)(&entityQuota)
+	}
+	return d
+}
+
+// A Bound is a number of bytes; null stands for none, which is 0 here.
+type Bound int64
+
+// MarshalJSON writes the number or null.
+func (b Bound) MarshalJSON() ([]byte, error) {
+	if b == 0 {
+		return []byte("null"), nil
+	}
+	return strconv.AppendInt(nil, int64(b), 10), nil
 }
 
 // NewDatabaseDetails returns the shape of a database that a caller may query as

@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"ayb/auth", "ayb/hosting", "ayb/hosting/sandbox", "ayb/httpapi/wire", "ayb/internal/format", "ayb/internal/mail", "ayb/store"},
 	{"ayb/hosting/worker"},
 	{"ayb"},
-	{"ayb/client", "ayb/httpapi", "ayb/internal/shell"},
+	{"ayb/client", "ayb/httpapi", "ayb/internal/shell", "ayb/operator"},
 	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/hosting/worker/redteam", "ayb/store/storetest"},
 	{"ayb/aybtest/behavior"},
 }

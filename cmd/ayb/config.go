@@ -80,7 +80,7 @@ type limits struct {
 	SessionIdle, SessionTime, SessionWriteTime                            time.Duration
 	SQLBytes, ValueBytes, ResultBytes                                     int64
 	ConnectionMemory, OwnerMemory, OpenMemory                             int64
-	DatabaseBytes, EntityBytes, TempBytes, WALBytes                       int64
+	DatabaseBytes, EntityBytes, Databases, TempBytes, WALBytes            int64
 	Parameters, LikePatternBytes, ExpressionDepth, CompoundSelect         int64
 	Columns, FunctionArgs, TriggerDepth, ProgramOps                       int64
 	Readers, QueuedReads, QueuedWrites, Statements, Sessions, RequestRate int64
@@ -310,5 +310,6 @@ func (l limits) engine() ayb.Limits {
 		},
 		DatabaseBytes: l.DatabaseBytes,
 		EntityBytes:   l.EntityBytes,
+		Databases:     l.Databases,
 	}
 }

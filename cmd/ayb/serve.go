@@ -79,6 +79,7 @@ func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger, s
 	if err != nil {
 		return err
 	}
+	closeDoor := openDoor(c, eng, logger)
 	server := newServer(c, eng, walls, port, logger)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -93,10 +94,12 @@ func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger, s
 	}
 	select {
 	case err := <-failed:
+		closeDoor()
 		return errors.Join(fault.Wrap(fault.Unavailable, err, "The server can't accept connections any more"), eng.Close())
 	case <-ctx.Done():
 		stopping()
 		fmt.Fprintln(out, "Shutting down server...")
+		closeDoor()
 		return shutDown(server, eng, logger)
 	}
 }

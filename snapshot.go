@@ -2,26 +2,15 @@ package ayb
 
 import (
 	"context"
-	"regexp"
-	"time"
 
 	"ayb/auth"
+	"ayb/catalog"
 	"ayb/fault"
 )
-
-// A Snapshot is a copy of a database as it was at one moment.
-type Snapshot struct {
-	ID    string    // 64 hexadecimal digits, which stand for the content
-	Taken time.Time // when
-}
 
 // errNoSnapshots answers whoever wants something of snapshots when the engine
 // takes none.
 var errNoSnapshots = fault.New(fault.Unsupported, "This server takes no snapshots; ask whoever runs it to configure them")
-
-// snapshotID is the form of a snapshot's id. Nothing else may ever become part
-// of an object's name.
-var snapshotID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // Snapshots lists the snapshots of a database, newest first: none, as long as
 // the engine takes none. For the owner and managers.
@@ -59,11 +48,11 @@ func (e *Engine) DeleteSnapshot(ctx context.Context, p Principal, ref, id string
 func (e *Engine) onSnapshot(ctx context.Context, p Principal, action auth.Action, ref, id string) (err error) {
 	c, err := e.authorizeDatabase(ctx, p, action, ref)
 	defer c.done(&err)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !snapshotID.MatchString(id):
-		return fault.New(fault.Invalid, "A snapshot is named by 64 hexadecimal digits, as list_snapshots shows them")
+	}
+	if _, err := catalog.ParseSnapshotID(id); err != nil {
+		return err
 	}
 	return errNoSnapshots
 }

@@ -59,6 +59,10 @@ type (
 	AuditRecord = catalog.AuditRecord
 	// A QueryCount says how many queries were made in one minute.
 	QueryCount = catalog.QueryCount
+	// A Snapshot is a copy of a database as it was at one moment.
+	Snapshot = catalog.Snapshot
+	// SnapshotKind says why a snapshot was taken.
+	SnapshotKind = catalog.SnapshotKind
 	// A Page asks for a part of a list.
 	Page = catalog.Page
 	// A List is one page of a list.
@@ -120,6 +124,13 @@ const (
 	PublicNoAccess = catalog.PublicNoAccess
 	PublicFork     = catalog.PublicFork
 	PublicReadOnly = catalog.PublicReadOnly
+)
+
+// The kinds of snapshot.
+const (
+	AutomaticSnapshot = catalog.Automatic
+	ManualSnapshot    = catalog.Manual
+	ReplacedSnapshot  = catalog.Replaced
 )
 
 // The storage classes of values.

@@ -13,6 +13,7 @@
 //   - A [Token] proves who is calling; its [Scope] caps what the call may do.
 //   - A [Principal] is who a call is made for: the system, an entity (perhaps
 //     through a token), or nobody in particular.
+//   - A [Snapshot] is a copy of a database as it was, named by its content.
 //   - A [Value] is one of SQLite's five kinds of value; a [Row] is a row as it
 //     is being read, a [Result] one that has been read.
 //

@@ -20,11 +20,11 @@ import (
 var floors = [][]string{
 	{"ayb/fault", "ayb/internal/distance", "ayb/internal/durable", "ayb/internal/walls"},
 	{"ayb/catalog"},
-	{"ayb/auth", "ayb/hosting", "ayb/hosting/sandbox", "ayb/httpapi/wire", "ayb/internal/format", "ayb/internal/mail", "ayb/store"},
+	{"ayb/auth", "ayb/hosting", "ayb/hosting/sandbox", "ayb/httpapi/wire", "ayb/internal/format", "ayb/internal/mail", "ayb/snapshot", "ayb/store"},
 	{"ayb/hosting/worker"},
 	{"ayb"},
 	{"ayb/client", "ayb/httpapi", "ayb/internal/shell", "ayb/operator"},
-	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/hosting/worker/redteam", "ayb/store/storetest"},
+	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/hosting/worker/redteam", "ayb/snapshot/snapshottest", "ayb/store/storetest"},
 	{"ayb/aybtest/behavior"},
 }
 

@@ -1,0 +1,81 @@
+package snapshottest
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"gocloud.dev/blob/fileblob"
+	"gocloud.dev/blob/s3blob"
+
+	"ayb/fault"
+	"ayb/snapshot"
+)
+
+// each calls everything that a vault can do and checks that it fails for one
+// cause.
+func each(t *testing.T, what string, r *room, v *snapshot.Vault, cause error) {
+	t.Helper()
+	image := r.image(t, []byte("some content"))
+	ctx := t.Context()
+	_, put := v.Put(ctx, place, image, snapshot.Taking{Taken: noon})
+	_, all := v.All(ctx, place)
+	_, get := v.Fetch(ctx, place, image.ID, filepath.Join(r.dir, "fetched"))
+	_, stat := v.Stat(ctx, place, image.ID)
+	_, fetchFile := v.FetchFile(ctx, "metadata", filepath.Join(r.dir, "fetched"))
+	_, files := v.Files(ctx)
+	var walk error
+	for _, err := range v.Walk(ctx) {
+		walk = err
+	}
+	for name, err := range map[string]error{
+		"Put": put, "All": all, "Fetch": get, "Stat": stat, "Walk": walk, "Check": v.Check(ctx), "Delete": v.Delete(ctx, place, image.ID),
+		"PutFile": v.PutFile(ctx, "metadata", image, noon), "FetchFile": fetchFile, "Files": files, "DeleteFile": v.DeleteFile(ctx, "metadata"),
+	} {
+		wantCause(t, what+": "+name, err, cause, fault.Unavailable)
+	}
+	if _, err := os.Stat(filepath.Join(r.dir, "fetched")); err == nil {
+		t.Errorf("%s: there is a file", what)
+	}
+}
+
+func TestS3_says_what_is_wrong_with_it(t *testing.T) {
+	server := S3(t)
+	server.Make(t, "ours")
+	open := func(id, secret, endpoint, name string) *snapshot.Vault {
+		s := *server
+		s.Endpoint = endpoint
+		bucket, err := s3blob.OpenBucket(context.Background(), s.Client(id, secret), name, nil)
+		must(t, err)
+		t.Cleanup(func() { bucket.Close() })
+		return snapshot.New(bucket, snapshot.Options{})
+	}
+	id, secret := server.AccessKeyID, server.SecretAccessKey
+	r := &room{dir: t.TempDir()}
+	vault := open(id, secret, server.Endpoint, "ours")
+	must(t, vault.Check(t.Context()))
+
+	each(t, "a wrong secret", r, open(id, "wrong", server.Endpoint, "ours"), snapshot.ErrRefused)
+	each(t, "a wrong key", r, open("nobody", secret, server.Endpoint, "ours"), snapshot.ErrRefused)
+	each(t, "no bucket", r, open(id, secret, server.Endpoint, "theirs"), snapshot.ErrNoBucket)
+	each(t, "no server", r, open(id, secret, "http://127.0.0.1:1", "ours"), snapshot.ErrUnreachable)
+	server.Remove(t, "ours")
+	each(t, "a bucket that has vanished", r, vault, snapshot.ErrNoBucket)
+}
+
+func TestDirectory_that_has_vanished_is_not_made_anew(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mounted")
+	must(t, os.Mkdir(dir, 0o700))
+	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true})
+	must(t, err)
+	defer bucket.Close()
+	r := &room{dir: t.TempDir()}
+	vaults := []*snapshot.Vault{snapshot.New(bucket, snapshot.Options{})}
+	must(t, vaults[0].Check(t.Context()))
+	must(t, os.Remove(dir))
+	each(t, "the directory", r, vaults[0], snapshot.ErrNoBucket)
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("it was made anew")
+	}
+}

@@ -139,6 +139,13 @@ func (s *Server) Remove(t testing.TB, name string) {
 	must(t, os.RemoveAll(filepath.Join(s.dir, name)))
 }
 
+// Has reports whether a bucket has an object.
+func (s *Server) Has(t testing.TB, bucket, key string) bool {
+	t.Helper()
+	_, err := os.Stat(filepath.Join(s.dir, bucket, filepath.FromSlash(key)))
+	return err == nil
+}
+
 // Client returns a client with some credentials.
 func (s *Server) Client(id, secret string) *s3.Client {
 	return s3.NewFromConfig(aws.Config{

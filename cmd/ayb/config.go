@@ -48,9 +48,10 @@ type config struct {
 		}
 		File struct{ Path string }
 	}
-	Limits   limits
-	Deletion struct{ Keep time.Duration }
-	Audit    struct {
+	Limits    limits
+	Snapshots bucketConfig
+	Deletion  struct{ Keep time.Duration }
+	Audit     struct {
 		Keep time.Duration
 		Rows int64
 	}
@@ -65,7 +66,6 @@ type config struct {
 	// unused takes the values of settings that this build refuses.
 	unused struct {
 		text   string
-		flag   bool
 		number int64
 		span   time.Duration
 	}

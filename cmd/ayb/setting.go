@@ -172,19 +172,20 @@ func (c *config) upkeepSettings() []*setting {
 }
 
 func (c *config) snapshotSettings() []*setting {
-	text, flag, number, span := textValue{&c.unused.text, nil}, boolValue{&c.unused.flag}, numberValue{&c.unused.number, 0, math.MaxUint16}, durationValue{&c.unused.span, time.Second}
+	b := &c.Snapshots
+	text, number, span := textValue{&c.unused.text, nil}, numberValue{&c.unused.number, 0, math.MaxUint16}, durationValue{&c.unused.span, time.Second}
 	entry := func(name string, v value, about string) *setting {
 		return &setting{name: "snapshots." + name, value: v, later: noSnapshots, unset: "none", about: about}
 	}
 	list := []*setting{
-		entry("url", text, "The bucket: s3://..., gs://..., azblob://... or file:///..."),
-		entry("bucket", text, "The S3 bucket, if there is no url."),
-		entry("path_prefix", text, "What the keys in the bucket begin with."),
-		entry("access_key_id", text, "The access key for it."),
-		entry("secret_access_key", text, "The secret of the access key."),
-		entry("endpoint_url", text, "The address of a service that is compatible with S3."),
-		entry("region", text, "The region of the bucket."),
-		entry("force_path_style", flag, "Whether the bucket's name stands in the path."),
+		entry("url", textValue{&b.URL, nil}, "The bucket: s3://..., gs://..., azblob://... or file:///..."),
+		entry("bucket", textValue{&b.Bucket, nil}, "The S3 bucket, if there is no url."),
+		entry("path_prefix", textValue{&b.PathPrefix, nil}, "What the keys in the bucket begin with."),
+		entry("access_key_id", textValue{&b.AccessKeyID, nil}, "The access key for it."),
+		entry("secret_access_key", textValue{&b.SecretAccessKey, nil}, "The secret of the access key."),
+		entry("endpoint_url", textValue{&b.EndpointURL, optional(webURL)}, "The address of a service that is compatible with S3."),
+		entry("region", textValue{&b.Region, nil}, "The region of the bucket."),
+		entry("force_path_style", boolValue{&b.ForcePathStyle}, "Whether the bucket's name stands in the path."),
 		entry("sqlite_method", text, "How SQLite databases are copied."),
 		entry("keep_replaced", span, "How long what a restore replaced is kept."),
 		entry("automation.interval", span, "Between two rounds."),

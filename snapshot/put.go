@@ -207,6 +207,7 @@ func compress(to *sent, from io.Reader, image Image) error {
 		return err
 	}
 	enc.ResetContentSize(to, image.Size)
+	defer enc.Reset(nil) // waits for what it does in the background; Close does not if it fails
 	h := blake3.New()
 	n, err := copyPieces(io.MultiWriter(h, enc), &imageReader{from}, func(int) error { return to.t.Err() })
 	if err == nil && (n != image.Size || hexOf(h) != image.ID) {
@@ -214,7 +215,6 @@ func compress(to *sent, from io.Reader, image Image) error {
 	}
 	if err != nil {
 		to.t.cancel(err) // so that what the encoder still has goes nowhere
-		enc.Close()
 		return err
 	}
 	return enc.Close()

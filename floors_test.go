@@ -24,8 +24,8 @@ var floors = [][]string{
 	{"ayb/hosting/worker"},
 	{"ayb"},
 	{"ayb/client", "ayb/httpapi", "ayb/internal/shell", "ayb/operator"},
-	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/bench", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/hosting/worker/redteam", "ayb/snapshot/snapshottest", "ayb/store/storetest"},
-	{"ayb/aybtest/behavior"},
+	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/hosting/worker/redteam", "ayb/snapshot/snapshottest", "ayb/store/storetest"},
+	{"ayb/aybtest/behavior", "ayb/bench"},
 }
 
 // lean packages are linked into small clients, so among ourselves they reach

@@ -39,6 +39,7 @@ type child struct {
 	in     *frameReader
 	shift  atomic.Uint64 // of the goroutine that listens; moves when it begins and ends a request
 	atWork atomic.Bool   // it carries out a request
+	pace   time.Duration // that requests take which should be quick, on an average; of who listens
 	relief relief
 	exit   chan int // receives the exit code
 
@@ -113,13 +114,24 @@ func (c *child) listen() {
 		shift := c.shift.Add(1)
 		c.atWork.Store(true)
 		c.relief.wake()
+		if c.in.more() { // the answers of what came together go together
+			c.out.cork()
+		}
+		began := time.Now()
 		work()
+		took := time.Since(began)
 		if !c.shift.CompareAndSwap(shift, shift+1) {
 			return // somebody else listens
 		}
+		c.pace += (took - c.pace) / 8
 		c.atWork.Store(false)
 	}
 }
+
+// quickPace is how long requests may take, on an average, to be carried out one
+// after the other when several have come together. Those that take longer are
+// worth a goroutine of their own, which another processor may run.
+const quickPace = 100 * time.Microsecond
 
 // A relief looks after the goroutine that listens, every millisecond while there
 // is something to do.
@@ -154,6 +166,7 @@ func (c *child) relieve() {
 		case busy:
 			if c.shift.CompareAndSwap(shift, shift+1) {
 				c.atWork.Store(false)
+				c.out.uncork()
 				go c.listen()
 			}
 			quiet = 0
@@ -179,6 +192,9 @@ func (c *child) relieve() {
 // mind.
 func (c *child) next() (work func()) {
 	for {
+		if !c.in.more() {
+			c.out.uncork() // if this fails, so does what follows
+		}
 		f, err := c.in.next()
 		switch {
 		case err != nil:
@@ -195,7 +211,7 @@ func (c *child) next() (work func()) {
 			c.exit <- 2
 			return nil
 		case work == nil:
-		case !quick || c.in.more():
+		case !quick || c.in.more() && c.pace > quickPace:
 			go work()
 		default:
 			return work

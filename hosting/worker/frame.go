@@ -130,6 +130,7 @@ type frameWriter struct {
 	buf      []byte
 	spare    []byte
 	writing  bool
+	corked   bool   // ends of answers wait for others to come along
 	appended uint64 // bytes, in all
 	written  uint64
 	err      error
@@ -169,12 +170,31 @@ func (w *frameWriter) post(k kind, id uint32, payload []byte) {
 	}()
 }
 
-// sendTwo sends two frames at once.
+// sendTwo sends two frames at once, with others if the writer is corked.
 func (w *frameWriter) sendTwo(id uint32, first kind, payload []byte, second kind, end []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.append(first, id, payload)
 	w.append(second, id, end)
+	if w.corked && len(w.buf) < maxPayload {
+		return w.err
+	}
+	return w.flush()
+}
+
+// cork has what sendTwo sends wait for what comes next; whoever does so must pull
+// the cork before they do anything that takes long.
+func (w *frameWriter) cork() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.corked = true
+}
+
+// uncork sends what has waited, and lets nothing wait any more.
+func (w *frameWriter) uncork() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.corked = false
 	return w.flush()
 }
 

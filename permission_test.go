@@ -271,6 +271,10 @@ var deeds = map[string]func(s *scene, ref string) error{
 		limit := ayb.Limit(1 << 30)
 		return s.SetQuota(ctx, s.caller, s.owner, ayb.QuotaUpdate{Bytes: &limit})
 	},
+	"who_am_i": func(s *scene, _ string) error {
+		_, err := s.WhoAmI(ctx, s.caller)
+		return err
+	},
 
 	"list_members": func(s *scene, _ string) error {
 		_, err := s.Members(ctx, s.caller, s.owner, ayb.Page{})
@@ -374,7 +378,7 @@ var needsMore = map[string]error{
 
 // ownOnly are the lines whose call is always about the caller's own account, so
 // that another one can't be asked for.
-var ownOnly = map[string]bool{"list_shared": true, "list_tokens": true, "revoke_token": true, "revoke_token/own": true, "list_memberships": true}
+var ownOnly = map[string]bool{"list_shared": true, "list_tokens": true, "revoke_token": true, "revoke_token/own": true, "who_am_i": true, "list_memberships": true}
 
 // canAsk reports whether there is a call for a line in the place of a column.
 func canAsk(line, column string) bool {

@@ -2,7 +2,6 @@ package ayb
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"ayb/auth"
@@ -40,8 +39,16 @@ type TokenDetails struct {
 	Token
 
 	// Database is what the database of the token's scope is called now; zero if
-	// there is none, or if it has been deleted.
+	// there is none, if it has been deleted, or if the entity may not see it any
+	// more.
 	Database Ref
+}
+
+// An Identity is whom a principal stands for, and by what right.
+type Identity struct {
+	Slug  Slug // of the entity
+	Kind  EntityKind
+	Token TokenDetails // zero if the principal came without a token
 }
 
 // CreateToken makes an API token for an entity and returns its secret, which is
@@ -128,17 +135,56 @@ func (e *Engine) Tokens(ctx context.Context, p Principal, page Page) (_ List[Tok
 	}
 	list := List[TokenDetails]{Items: make([]TokenDetails, len(tokens.Items)), Next: tokens.Next}
 	for i, token := range tokens.Items {
-		list.Items[i].Token = token
-		if token.Scope.Database.IsZero() {
-			continue
-		}
-		db, err := e.store.DatabaseByID(ctx, token.Scope.Database)
-		if err != nil && !errors.Is(err, fault.NotFound) {
+		if list.Items[i], err = c.details(ctx, token); err != nil {
 			return List[TokenDetails]{}, err
 		}
-		list.Items[i].Database = db.Ref()
 	}
 	return list, nil
+}
+
+// WhoAmI returns whom the caller stands for, and the token by which it came. Every
+// token may ask, however limited it is. Errors: [ErrUnauthenticated].
+func (e *Engine) WhoAmI(ctx context.Context, p Principal) (_ Identity, err error) {
+	c, err := e.authorizeSelf(ctx, p, auth.WhoAmI)
+	defer c.done(&err)
+	if err != nil {
+		return Identity{}, err
+	}
+	ent, err := e.store.EntityByID(ctx, c.entity.ID)
+	if err != nil {
+		return Identity{}, orMissing(err, errNoBody)
+	}
+	me := Identity{Slug: ent.Slug, Kind: ent.Kind}
+	if p.Token == "" {
+		return me, nil
+	}
+	token, _, err := e.store.Token(ctx, p.Token)
+	if err != nil {
+		return Identity{}, orMissing(err, errBadToken)
+	}
+	me.Token, err = c.details(ctx, token)
+	return me, err
+}
+
+// details returns a token of the caller with the name of its database. What that
+// is called now is no business of somebody who may not see it any more.
+func (c *call) details(ctx context.Context, token Token) (TokenDetails, error) {
+	details := TokenDetails{Token: token}
+	if token.Scope.Database.IsZero() {
+		return details, nil
+	}
+	db, err := c.e.store.DatabaseByID(ctx, token.Scope.Database)
+	if err != nil {
+		return details, orMissing(err, nil)
+	}
+	other := &call{e: c.e, caller: c.caller, ref: db.Ref()}
+	if err := other.find(ctx); err != nil {
+		return details, err
+	}
+	if other.may(auth.Details) {
+		details.Database = db.Ref()
+	}
+	return details, nil
 }
 
 // RevokeToken ends a token of the caller, named by its short half, at once and

@@ -258,3 +258,33 @@ func TestEngine_Tokens_lists_the_valid_ones_newest_first(t *testing.T) {
 		t.Errorf("tokens of the system: %v", err)
 	}
 }
+
+// TestEngine_WhoAmI_hides_what_the_entity_may_not_see_any_more holds that a token
+// does not follow a database's name once its entity has lost access to it.
+func TestEngine_WhoAmI_hides_what_the_entity_may_not_see_any_more(t *testing.T) {
+	f := aybtest.New(t, nil)
+	alice, bob := f.MustEntity("alice"), f.MustEntity("bob")
+	f.MustDatabase("alice/db")
+	must(t, f.Share(ctx, alice, "alice/db", "bob", ayb.ReadOnly))
+	_, limited := f.MustToken(bob, &ayb.TokenOptions{Database: "alice/db"})
+	named := func(want string) {
+		t.Helper()
+		me, err := f.WhoAmI(ctx, limited)
+		must(t, err)
+		list, err := f.Tokens(ctx, bob, ayb.Page{})
+		must(t, err)
+		var ref ayb.Ref
+		if want != "" {
+			ref = ayb.Ref{Entity: "alice", Database: ayb.Slug(want)}
+		}
+		if me.Slug != "bob" || me.Token.Database != ref || list.Items[0].Database != ref || me.Token.Scope.Database.IsZero() {
+			t.Errorf("got %+v and %+v, want %q", me, list.Items[0], want)
+		}
+	}
+	named("db")
+	must(t, f.RenameDatabase(ctx, alice, "alice/db", "renamed"))
+	named("renamed")
+	must(t, f.Share(ctx, alice, "alice/renamed", "bob", ayb.NoAccess))
+	must(t, f.RenameDatabase(ctx, alice, "alice/renamed", "secret"))
+	named("")
+}

@@ -44,6 +44,7 @@ const (
 	RevokeToken
 	ViewUsage
 	SetQuota
+	WhoAmI
 
 	// The actions on the members of an organization. ChangeMember is about those
 	// who are, and become, no more than members; ChangeOfficer about the others.
@@ -163,6 +164,8 @@ var rules = [endOfActions]rule{
 	RevokeToken:   {name: "revoke_token", target: anAccount, least: owns, scope: catalog.Owner, phrase: "revoke API token"},
 	ViewUsage:     {name: "view_usage", target: anAccount, least: administers, scope: catalog.Owner, trail: Refusals, phrase: "view the usage of entity"},
 	SetQuota:      {name: "set_quota", target: anAccount, least: isTheHost, scope: catalog.Owner, phrase: "set the quota of entity"},
+	// Whoever holds a token may know what it is, however limited it is.
+	WhoAmI: {name: "who_am_i", target: anAccount, least: owns, scope: catalog.ReadOnly, narrow: true, trail: Refusals, phrase: "ask who you are"},
 
 	ListMembers:       {name: "list_members", target: anAccount, least: belongs, scope: catalog.ReadOnly, trail: Refusals, phrase: "list the members of organization"},
 	ListMemberships:   {name: "list_memberships", target: anAccount, least: owns, scope: catalog.ReadOnly, trail: Refusals, phrase: "list memberships"},

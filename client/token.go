@@ -87,6 +87,30 @@ func (c *Client) Tokens(ctx context.Context, page catalog.Page) (catalog.List[To
 	return getList(ctx, c, "/v1/tokens", page, func(a *wire.Tokens) ([]wire.Token, string) { return a.Tokens, a.Next }, newToken)
 }
 
+// An Identity is whom a token stands for.
+type Identity struct {
+	Slug  catalog.Slug // of the entity
+	Kind  catalog.EntityKind
+	Token TokenDetails
+}
+
+// WhoAmI returns whom the client's token stands for, and what the token may do.
+// Every token may ask. Errors: [fault.Unauthenticated]; [fault.Unsupported] from a
+// server that is too old to say.
+func (c *Client) WhoAmI(ctx context.Context) (Identity, error) {
+	var a wire.Identity
+	whole := func() bool { return a.Entity != "" }
+	if err := c.do(ctx, request{method: http.MethodGet, path: "/v1/_/me"}, &a, whole); err != nil {
+		return Identity{}, err
+	}
+	kind, err := catalog.ParseEntityKind(a.Kind)
+	if err != nil {
+		return Identity{}, err
+	}
+	token, err := newToken(a.Token)
+	return Identity{Slug: a.Entity, Kind: kind, Token: token}, err
+}
+
 // AllTokens goes through the whole list of Tokens.
 func (c *Client) AllTokens(ctx context.Context) iter.Seq2[TokenDetails, error] {
 	return all(ctx, c.Tokens)

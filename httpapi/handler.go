@@ -199,6 +199,7 @@ func routes() []route {
 		{"PUT", "/v1/_/members/{entity}/{member}", bearer, 200, (*exchange).setMember},
 		{"DELETE", "/v1/_/members/{entity}/{member}", bearer, 200, (*exchange).removeMember},
 
+		{"GET", "/v1/_/me", bearer, 200, (*exchange).whoAmI},
 		{"GET", "/v1/tokens", bearer, 200, (*exchange).tokens},
 		{"POST", "/v1/_/tokens", bearer, 201, (*exchange).createToken},
 		{"DELETE", "/v1/tokens/{short}", bearer, 200, (*exchange).revokeToken},

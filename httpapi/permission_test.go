@@ -186,6 +186,7 @@ var asks = map[string]func(s *scene, ref string) request{
 	"revoke_token/own": func(s *scene, _ string) request {
 		return request{method: del, path: "/v1/tokens/" + strings.Split(s.token+"_x", "_")[1]}
 	},
+	"who_am_i":         func(s *scene, _ string) request { return request{method: get, path: "/v1/_/me"} },
 	"list_members":     func(s *scene, _ string) request { return request{method: get, path: "/v1/_/members/" + s.owner} },
 	"list_memberships": func(s *scene, _ string) request { return request{method: get, path: "/v1/_/memberships"} },
 	"change_member": func(s *scene, _ string) request {
@@ -240,7 +241,7 @@ var hostOnly = map[string]bool{"create_entity": true, "undelete_entity": true, "
 
 // ownOnly are the lines whose request is always about the caller's own account,
 // so that another one can't be asked for.
-var ownOnly = map[string]bool{"list_shared": true, "list_tokens": true, "revoke_token": true, "revoke_token/own": true, "list_memberships": true}
+var ownOnly = map[string]bool{"list_shared": true, "list_tokens": true, "revoke_token": true, "revoke_token/own": true, "who_am_i": true, "list_memberships": true}
 
 func canAsk(line, column string) bool {
 	switch {

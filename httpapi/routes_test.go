@@ -134,6 +134,10 @@ func TestRoutes_ours(t *testing.T) {
 	if made.status != 201 || shape == nil {
 		t.Fatalf("a new token answered %d %s", made.status, made.body)
 	}
+	me := f.call(request{method: get, path: "/v1/_/me", token: shape[1]})
+	if want := `{"entity":"bob","entity_type":"user","token":{` + made.body[strings.Index(made.body, `"short_token"`):] + `}`; me.status != 200 || me.body != want {
+		t.Errorf("who the token stands for: %d %s, want %s", me.status, me.body, want)
+	}
 	step(shape[1], post, "/v1/bob/moved/query", "SELECT a FROM t", 200, `{"fields":["a"],"rows":[]}`)
 	f.call(request{method: post, path: "/v1/bob/moved/query", token: shape[1], body: "DELETE FROM t"}).
 		refused(t, 403, wire.NoWriteAccessError, "read_only", "Attempted to write to database while in read-only mode")

@@ -23,6 +23,15 @@ func (x *exchange) tokens() (any, error) {
 	}, nil
 }
 
+// whoAmI says whom the caller's token stands for.
+func (x *exchange) whoAmI() (any, error) {
+	me, err := x.eng.WhoAmI(x.ctx(), x.caller)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Identity{Entity: me.Slug, Kind: me.Kind.String(), Token: wire.NewToken(me.Token.Token, me.Token.Database)}, nil
+}
+
 // createToken makes a token for the caller's own account, or for the one that
 // the body names.
 func (x *exchange) createToken() (any, error) {

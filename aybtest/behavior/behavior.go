@@ -53,6 +53,7 @@ type API interface {
 
 	CreateToken(ctx context.Context, entity string, opt *ayb.TokenOptions) (secret string, _ ayb.Token, _ error)
 	Tokens(ctx context.Context, page ayb.Page) (ayb.List[ayb.TokenDetails], error)
+	WhoAmI(ctx context.Context) (ayb.Identity, error)
 	RevokeToken(ctx context.Context, short string) error
 
 	Query(ctx context.Context, ref, sql string, args ...any) (*ayb.Result, error)

@@ -125,15 +125,30 @@ func (r remote) Tokens(ctx context.Context, page ayb.Page) (list ayb.List[ayb.To
 	tokens, err := r.Client.Tokens(ctx, page)
 	list.Next = tokens.Next
 	for _, details := range tokens.Items {
-		item := ayb.TokenDetails{Token: details.Token}
-		if details.Database != "" {
-			if item.Database, err = catalog.ParseRef(details.Database); err != nil {
-				return list, err
-			}
+		item, err := tokenDetails(details)
+		if err != nil {
+			return list, err
 		}
 		list.Items = append(list.Items, item)
 	}
 	return list, err
+}
+
+func (r remote) WhoAmI(ctx context.Context) (ayb.Identity, error) {
+	me, err := r.Client.WhoAmI(ctx)
+	if err != nil {
+		return ayb.Identity{}, err
+	}
+	token, err := tokenDetails(me.Token)
+	return ayb.Identity{Slug: me.Slug, Kind: me.Kind, Token: token}, err
+}
+
+func tokenDetails(details client.TokenDetails) (item ayb.TokenDetails, err error) {
+	item.Token = details.Token
+	if details.Database != "" {
+		item.Database, err = catalog.ParseRef(details.Database)
+	}
+	return item, err
 }
 
 func (r remote) Stream(ctx context.Context, ref string, st ayb.Statement, sink ayb.Sink) (ayb.Summary, error) {

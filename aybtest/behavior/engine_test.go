@@ -149,6 +149,10 @@ func (e engine) Tokens(ctx context.Context, page ayb.Page) (ayb.List[ayb.TokenDe
 	return get(ctx, e, func(p ayb.Principal) (ayb.List[ayb.TokenDetails], error) { return e.eng.Tokens(ctx, p, page) })
 }
 
+func (e engine) WhoAmI(ctx context.Context) (ayb.Identity, error) {
+	return get(ctx, e, func(p ayb.Principal) (ayb.Identity, error) { return e.eng.WhoAmI(ctx, p) })
+}
+
 func (e engine) RevokeToken(ctx context.Context, short string) error {
 	return e.do(ctx, func(p ayb.Principal) error { return e.eng.RevokeToken(ctx, p, short) })
 }

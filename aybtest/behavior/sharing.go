@@ -155,6 +155,21 @@ func tokens() []behavior {
 				w.Errorf("got %+v", d)
 			}
 		}},
+		{name: "a token says whom it stands for, and what it may do", check: func(w *world) {
+			w.database()
+			expires := w.engine.Clock.Now().Add(time.Hour)
+			limited := w.again("alice", &ayb.TokenOptions{Database: "alice/db", Access: ayb.ReadOnly, AppName: "a dashboard", Expires: expires})
+			me, err := limited.WhoAmI(w.Context())
+			if w.must(err); me.Slug != "alice" || me.Kind != ayb.User || me.Token.Database.String() != "alice/db" ||
+				me.Token.Scope.Access != ayb.ReadOnly || me.Token.AppName != "a dashboard" || !me.Token.Expires.Equal(expires) {
+				w.Errorf("got %+v", me)
+			}
+			_, err = w.with("").WhoAmI(w.Context())
+			w.refused(err, fault.Unauthenticated, "")
+			w.engine.Clock.Advance(2 * time.Hour)
+			_, err = limited.WhoAmI(w.Context())
+			w.refused(err, fault.Unauthenticated, "API token has expired")
+		}},
 		{name: "a token lapses", check: func(w *world) {
 			w.database()
 			limited := w.again("alice", &ayb.TokenOptions{Expires: w.engine.Clock.Now().Add(time.Hour)})

@@ -24,6 +24,7 @@ type clientCommand struct {
 	LogIn           logInCommand           `cmd:"" name:"log_in" group:"Your account" help:"Log in from another machine: sends an e-mail."`
 	LogOut          logOutCommand          `cmd:"" name:"log_out" group:"Your account" help:"Revoke the token in use, and forget it."`
 	Status          statusCommand          `cmd:"" name:"status" group:"Your account" help:"Show server, token and configuration file, and whether they work."`
+	WhoAmI          whoAmICommand          `cmd:"" name:"whoami" group:"Your account" help:"Show whom the token in use stands for, and what it may do."`
 	UpdateProfile   updateProfileCommand   `cmd:"" name:"update_profile" group:"Your account" help:"Change a profile."`
 	ListTokens      listTokensCommand      `cmd:"" name:"list_tokens" group:"Your account" help:"List your API tokens."`
 	CreateToken     createTokenCommand     `cmd:"" name:"create_token" group:"Your account" help:"Make an API token, for a program or with less access."`

@@ -34,6 +34,30 @@ func tokenRow(t client.TokenDetails) listRow {
 	return listRow{text(t.Short), text(t.Database), permission, text(t.AppName), moment(t.Created), moment(t.Expires)}
 }
 
+// whoAmICommand is "ayb client whoami".
+type whoAmICommand struct{ formatOption }
+
+var identityColumns = []listColumn{
+	{title: "Entity"}, {title: "Kind"}, {title: "Short token"}, {title: "Scope", null: "(all databases)"},
+	{title: "Permission", null: "(full access)"}, {title: "App"}, {title: "Created"}, {title: "Expires", null: "(never)"},
+}
+
+// Run shows whom the token stands for.
+func (cmd whoAmICommand) Run(c *connection) error {
+	api, err := c.authenticated()
+	if err != nil {
+		return err
+	}
+	me, err := api.WhoAmI(c.ctx)
+	if err != nil {
+		return err
+	}
+	row := func(me client.Identity) listRow {
+		return append(listRow{text(string(me.Slug)), text(me.Kind.String())}, tokenRow(me.Token)...)
+	}
+	return list(c, cmd.Format, identityColumns, only(me), row, "")
+}
+
 // createTokenCommand is "ayb client create_token".
 type createTokenCommand struct {
 	Entity   string       `name:"entity" placeholder:"value" complete:"entity" help:"An organization of yours, instead of you."`

@@ -29,12 +29,19 @@ type Token struct {
 	Access *string `json:"access,omitempty"`
 }
 
-// deletedDatabase stands for the database of a token's scope that is no more;
-// null would say that the token has no such limit.
+// An Identity says whom a token stands for, and what it is.
+type Identity struct {
+	Entity catalog.Slug `json:"entity"`
+	Kind   string       `json:"entity_type"` // user or organization
+	Token  Token        `json:"token"`
+}
+
+// deletedDatabase stands for the database of a token's scope that is no more, or
+// that its entity may not see any more; null would say that the token has no such limit.
 const deletedDatabase = "(deleted database)"
 
 // NewToken returns the shape of a token whose scope's database is called db, the
-// zero Ref if it has none, or none any more.
+// zero Ref if it has none, or none any more that may be named.
 func NewToken(t catalog.Token, db catalog.Ref) Token {
 	shaped := Token{
 		Short: t.Short, AppName: orNull(t.AppName),

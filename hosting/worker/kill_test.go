@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
 )
@@ -103,39 +104,86 @@ func TestRunner_a_stopped_worker_is_replaced(t *testing.T) {
 func TestRunner_keeps_away_who_kills_workers(t *testing.T) {
 	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: slow * 400 * time.Millisecond}}, "create", "CREATE TABLE t (a)")
 	bad := h.by("bad")
-	for range 2 {
+	kill := func(bad *harness) {
+		t.Helper()
 		_, err := bad.try(t.Context(), deaf)
 		wantKind(t, "a deaf text", err, fault.TimedOut)
 	}
+	kill(bad)
+	kill(bad)
 	_, err := bad.try(t.Context(), "SELECT 1")
 	wantKind(t, "who has killed two workers", err, fault.Busy)
 	_, err = bad.Begin(t.Context(), bad.job)
 	wantKind(t, "a session of theirs", err, fault.Busy)
 	h.expect(0, "SELECT count(*) FROM t")
+
+	second, third := h.owner().create(), h.owner().create()
+	if _, err := second.by("bad").try(t.Context(), "SELECT 1"); err != nil {
+		t.Errorf("elsewhere, who has killed the workers of one owner: %v", err)
+	}
+	kill(second.by("bad"))
+	for _, other := range []*harness{second, third} {
+		_, err = other.by("bad").try(t.Context(), "SELECT 1")
+		wantKind(t, "who has killed the workers of two owners", err, fault.Busy)
+		if _, err := other.try(t.Context(), "SELECT 1"); err != nil {
+			t.Errorf("somebody else: %v", err)
+		}
+	}
+}
+
+// TestRunner_a_worker_can_have_nobody_kept_away_elsewhere has a worker that was taken
+// over die in the hands of a visitor, whose doing that seems to be.
+func TestRunner_a_worker_can_have_nobody_kept_away_elsewhere(t *testing.T) {
+	h := newHarness(t, Config{Executable: program(t, evilPrefix+"die")})
+	visitor := h.visitor("visitor")
+	for range 3 {
+		if _, err := visitor.try(t.Context(), "SELECT 1"); err == nil {
+			t.Fatal("a dead worker answered")
+		}
+	}
+	_, err := visitor.try(t.Context(), "SELECT 1")
+	wantKind(t, "the visitor, at the owner of that worker", err, fault.Busy)
+	if err := h.offenders.check(visitor.job.Caller, newID(), time.Now()); err != nil {
+		t.Errorf("the visitor, elsewhere: %v", err)
+	}
 }
 
 func TestOffenders_are_kept_away_for_a_minute(t *testing.T) {
 	var o offenders
-	bad, now := hosting.Caller{Address: "bad"}, time.Unix(1000, 0)
-	o.note(bad, now)
-	o.note(bad, now.Add(2*time.Minute))
-	if err := o.check(bad, now.Add(2*time.Minute)); err != nil {
-		t.Errorf("two in two minutes: %v", err)
+	bad, one, two, now := hosting.Caller{Address: "bad"}, newID(), newID(), time.Unix(1000, 0)
+	passes := func(what string, owner catalog.ID, at time.Time) {
+		t.Helper()
+		if err := o.check(bad, owner, at); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
-	o.note(bad, now.Add(2*time.Minute+time.Second))
-	wantKind(t, "two in a minute", o.check(bad, now.Add(3*time.Minute)), fault.Busy)
-	if err := o.check(bad, now.Add(3*time.Minute+2*time.Second)); err != nil {
-		t.Errorf("a minute later: %v", err)
+	o.note(bad, one, now)
+	o.note(bad, one, now.Add(2*time.Minute))
+	passes("two in two minutes", one, now.Add(2*time.Minute))
+	o.note(bad, one, now.Add(2*time.Minute+time.Second))
+	wantKind(t, "two in a minute", o.check(bad, one, now.Add(3*time.Minute)), fault.Busy)
+	passes("two in a minute, elsewhere", two, now.Add(3*time.Minute))
+	passes("a minute later", one, now.Add(3*time.Minute+2*time.Second))
+
+	now = now.Add(time.Hour)
+	o.note(bad, one, now)
+	o.note(bad, two, now.Add(2*time.Minute))
+	passes("one at each of two owners in two minutes", one, now.Add(2*time.Minute))
+	o.note(bad, one, now.Add(2*time.Minute+time.Second))
+	for _, owner := range []catalog.ID{one, two, newID()} {
+		wantKind(t, "one at each of two owners in a minute", o.check(bad, owner, now.Add(3*time.Minute)), fault.Busy)
+		passes("a minute after that", owner, now.Add(3*time.Minute+2*time.Second))
 	}
-	o.note(hosting.Caller{}, now)
-	o.note(hosting.Caller{}, now)
-	if err := o.check(hosting.Caller{}, now); err != nil {
+
+	o.note(hosting.Caller{}, one, now)
+	o.note(hosting.Caller{}, one, now)
+	if err := o.check(hosting.Caller{}, one, now); err != nil {
 		t.Errorf("the host: %v", err)
 	}
-	for i := range 3 * maxOffenders {
-		o.note(hosting.Caller{Address: fmt.Sprint(i)}, now)
+	for i := range 3 * maxOffences {
+		o.note(hosting.Caller{Address: fmt.Sprint(i)}, one, now)
 	}
-	if len(o.record) > maxOffenders {
+	if len(o.record) > maxOffences {
 		t.Errorf("%d are remembered", len(o.record))
 	}
 }

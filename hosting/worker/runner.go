@@ -209,7 +209,7 @@ func (r *Runner) check(job *hosting.Job) error {
 	if q := (request{job: *job}); q.size() > r.limits.ConnectionMemory+int64(r.limits.SQLBytes) {
 		return fault.New(fault.TooLarge, "The parameters of the query need more memory than limits.connection_memory (%d MiB) allows", r.limits.ConnectionMemory>>20)
 	}
-	return r.offenders.check(job.Caller, time.Now())
+	return r.offenders.check(job.Caller, job.Owner, time.Now())
 }
 
 // failed counts a failure that no worker has counted.

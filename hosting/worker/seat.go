@@ -235,7 +235,7 @@ func (r *Runner) pass(c *call) error {
 // ended for, or of the one that it was alone with.
 func (r *Runner) charge(c *call, d death) {
 	if !d.closing && (d.culprit == c && d.proven || d.culprit == nil && !d.violation && c.alone) {
-		r.offenders.note(c.request.job.Caller, time.Now())
+		r.offenders.note(c.request.job.Caller, c.request.job.Owner, time.Now())
 	}
 }
 

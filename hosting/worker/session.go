@@ -31,7 +31,7 @@ var errSessionClosed = fault.New(fault.Conflict, "The session is closed; begin a
 
 // Begin implements hosting.Runner.
 func (r *Runner) Begin(ctx context.Context, job hosting.Job) (hosting.Session, error) {
-	if err := r.offenders.check(job.Caller, time.Now()); err != nil {
+	if err := r.offenders.check(job.Caller, job.Owner, time.Now()); err != nil {
 		return nil, r.failed(err)
 	}
 	job.Statement = catalog.Statement{}

@@ -153,6 +153,11 @@ func (e *Engine) SetPublic(ctx context.Context, p Principal, ref string, level P
 	if err := checkPublic(level); err != nil {
 		return err
 	}
+	_, unlock, err := c.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return c.changed(e.store.SetPublic(ctx, c.database.ID, level))
 }
 
@@ -164,6 +169,11 @@ func (e *Engine) SetAnonymousQueries(ctx context.Context, p Principal, ref strin
 	if err != nil {
 		return err
 	}
+	_, unlock, err := c.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return c.changed(e.store.SetAnonymousQueries(ctx, c.database.ID, allowed))
 }
 

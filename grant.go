@@ -31,6 +31,11 @@ func (e *Engine) Share(ctx context.Context, p Principal, ref, entity string, acc
 	if err != nil {
 		return orMissing(err, noEntity(to))
 	}
+	_, unlock, err := c.hold(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return c.changed(e.store.SetGrant(ctx, c.database.ID, target.ID, access))
 }
 

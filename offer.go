@@ -40,9 +40,9 @@ func (e *Engine) Offers(ctx context.Context, p Principal, entity string, page Pa
 	return e.store.Offers(ctx, c.entity.ID, c.at, page)
 }
 
-// AcceptOffer takes a database that an entity has been offered, with its grants,
-// under the name slug, or under its own if that is empty; the giver keeps no
-// access. ref is its name with the giver. For those who may create databases for
+// AcceptOffer takes a database that an entity has been offered, under the name
+// slug, or under its own if that is empty. Nobody else has access to it then: whom
+// the giver had let in, and whether it was public, the new owner decides anew. ref is its name with the giver. For those who may create databases for
 // the entity. Errors: [ErrNotFound] (there is no such offer any more),
 // [ErrInvalid] (the name), [ErrExists] (the entity has a database of that name),
 // [ErrTooLarge] (it has no room for this one, or may have no more), [ErrBusy] (a query is running that does not end).
@@ -68,7 +68,7 @@ func (e *Engine) AcceptOffer(ctx context.Context, p Principal, entity, ref, slug
 	if err != nil {
 		return Database{}, err
 	}
-	if err := e.transfer(ctx, o.Database, c.entity.ID, name); err != nil {
+	if err := e.transfer(ctx, o.Database, store.Move{Owner: c.entity.ID, Slug: name, Private: true}); err != nil {
 		return Database{}, orOtherName(err, c.entity.Slug, name)
 	}
 	db, err := e.store.DatabaseByID(ctx, o.Database.ID)

@@ -52,19 +52,22 @@ func TestEngine_TransferDatabase_asks_strangers_only(t *testing.T) {
 }
 
 func TestEngine_AcceptOffer(t *testing.T) {
-	t.Run("the database is the receiver's, with its data and its grants", func(t *testing.T) {
+	t.Run("the database is the receiver's, with its data, and nobody else's", func(t *testing.T) {
 		f, alice, bob := giftBoard(t)
 		carol := f.MustEntity("carol")
 		f.MustShare(alice, "alice/db", "carol", ayb.ReadWrite)
+		must(t, f.SetPublic(ctx, alice, "alice/db", ayb.PublicReadOnly))
 		mustOffer(t, f, alice, "alice/db", "bob")
 		must(t, f.RenameDatabase(ctx, alice, "alice/db", "Gift"))
 		db, err := f.AcceptOffer(ctx, bob, "bob", "alice/gift", "")
 		if must(t, err); db.Ref().String() != "bob/Gift" {
 			t.Errorf("it is %s", db.Ref())
 		}
-		f.MustQuery(carol, "bob/gift", "INSERT INTO t VALUES (8)")
-		if _, err := f.Query(ctx, alice, "bob/gift", "SELECT 1"); !errors.Is(err, ayb.ErrDenied) {
-			t.Errorf("the giver: %v", err)
+		f.MustQuery(bob, "bob/gift", "INSERT INTO t VALUES (8)")
+		for who, p := range map[string]ayb.Principal{"the giver": alice, "whom the giver let in": carol, "everybody": f.MustEntity("mallory")} {
+			if _, err := f.Query(ctx, p, "bob/gift", "SELECT 1"); !errors.Is(err, ayb.ErrDenied) {
+				t.Errorf("%s: %v", who, err)
+			}
 		}
 		if offers, err := f.Offers(ctx, bob, "bob", ayb.Page{}); err != nil || len(offers.Items) > 0 {
 			t.Errorf("offers: %+v, %v", offers, err)
@@ -158,5 +161,35 @@ func TestEngine_AcceptOffer_and_WithdrawOffer_at_once(t *testing.T) {
 		}
 		_, err := f.Database(ctx, ayb.System, at)
 		must(t, err)
+	}
+}
+
+// TestEngine_AcceptOffer_and_Share_at_once leave nobody with access whom the giver
+// let in at the last moment.
+func TestEngine_AcceptOffer_and_Share_at_once(t *testing.T) {
+	f, alice, bob := giftBoard(t)
+	f.MustEntity("carol")
+	for round := range 20 {
+		name := fmt.Sprintf("db%d", round)
+		f.MustDatabase("alice/" + name)
+		mustOffer(t, f, alice, "alice/"+name, "bob")
+		errs := atOnce(3, func(i int) error {
+			switch i {
+			case 0:
+				return f.Share(ctx, alice, "alice/"+name, "carol", ayb.Manager)
+			case 1:
+				return f.SetPublic(ctx, alice, "alice/"+name, ayb.PublicReadOnly)
+			}
+			_, err := f.AcceptOffer(ctx, bob, "bob", "alice/"+name, "")
+			return err
+		})
+		must(t, errs[2])
+		grants, err := f.Grants(ctx, bob, "bob/"+name, ayb.Page{})
+		must(t, err)
+		db, err := f.Database(ctx, bob, "bob/"+name)
+		must(t, err)
+		if len(grants.Items) > 0 || db.Public != ayb.PublicNoAccess {
+			t.Errorf("%+v, %s; sharing ended with %v and %v", grants.Items, db.Public, errs[0], errs[1])
+		}
 	}
 }

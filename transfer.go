@@ -23,9 +23,9 @@ import (
 // with its grants; the old owner keeps no access. It does so at once if the caller
 // may create databases for that entity, as admin of an organization say; queries
 // wait meanwhile, sessions end, and the Offer is zero. Every other entity is only
-// offered the database, for 7 days, and has to accept it with AcceptOffer; the
-// offer takes the place of an earlier one. For the owner. Errors: [ErrInvalid]
-// (the entity owns it already), [ErrNotFound], [ErrBusy] (a query is running that
+// offered the database, for 7 days, and has to accept it with AcceptOffer, which
+// takes all grants away; the offer takes the place of an earlier one. For the
+// owner. Errors: [ErrInvalid] (the entity owns it already), [ErrNotFound], [ErrBusy] (a query is running that
 // does not end, or too many offers wait), and of a transfer at once [ErrExists]
 // (the entity has a database of that name) and [ErrTooLarge] (it has no room for
 // this one, or may have no more).
@@ -46,18 +46,11 @@ func (e *Engine) TransferDatabase(ctx context.Context, p Principal, ref, toEntit
 	case to.ID == c.database.Owner:
 		return Offer{}, fault.New(fault.Invalid, "%s owns %s already", slug, c.ref)
 	}
-	unlock, err := e.moving.lock(ctx, c.database.ID)
+	db, unlock, err := c.hold(ctx)
 	if err != nil {
 		return Offer{}, err
 	}
 	defer unlock()
-	db, err := e.store.DatabaseByID(ctx, c.database.ID)
-	switch {
-	case err != nil:
-		return Offer{}, c.changed(err)
-	case db.Owner != c.database.Owner:
-		return Offer{}, noDatabase(c.ref)
-	}
 	direct, err := c.mayCreateFor(ctx, to)
 	switch {
 	case err != nil:
@@ -65,7 +58,29 @@ func (e *Engine) TransferDatabase(ctx context.Context, p Principal, ref, toEntit
 	case !direct:
 		return c.offer(ctx, to)
 	}
-	return Offer{}, orTaken(e.transfer(ctx, db, to.ID, ""))
+	return Offer{}, orTaken(e.transfer(ctx, db, store.Move{Owner: to.ID}))
+}
+
+// hold keeps the database of the call from being moved until unlock is called, and
+// returns it as it is now. It is not found if it was given away since the call was
+// allowed: what its old owner and managers say about it does not hold any more.
+func (c *call) hold(ctx context.Context) (_ Database, unlock func(), _ error) {
+	unlock, err := c.e.moving.lock(ctx, c.database.ID)
+	if err != nil {
+		return Database{}, nil, err
+	}
+	db, err := c.e.store.DatabaseByID(ctx, c.database.ID)
+	switch {
+	case err != nil:
+		err = c.changed(err)
+	case db.Owner != c.database.Owner:
+		err = noDatabase(c.ref)
+	}
+	if err != nil {
+		unlock()
+		return Database{}, nil, err
+	}
+	return db, unlock, nil
 }
 
 // mayCreateFor reports whether the caller may create databases for an entity, and
@@ -84,14 +99,15 @@ type transfer struct {
 	From, To hosting.DB
 }
 
-// transfer moves a database whose lock is held, under another name unless slug is
-// empty: the new version is made whole while nothing runs on the old one, then the
+// transfer moves a database whose lock is held; of the move its versions are set
+// here. The new version is made whole while nothing runs on the old one, then the
 // metadata changes in one step.
-func (e *Engine) transfer(ctx context.Context, db Database, owner ID, slug Slug) error {
-	if err := e.requireRoom(ctx, db, owner); err != nil {
+func (e *Engine) transfer(ctx context.Context, db Database, move store.Move) error {
+	if err := e.requireRoom(ctx, db, move.Owner); err != nil {
 		return err
 	}
-	t := transfer{From: fileOf(db), To: hosting.DB{Owner: owner, Database: db.ID, Version: e.ids.next()}}
+	t := transfer{From: fileOf(db), To: hosting.DB{Owner: move.Owner, Database: db.ID, Version: e.ids.next()}}
+	move.From, move.Version = t.From.Version, t.To.Version
 	// Both are released, so that the Runner measures both owners anew.
 	var resumes []func()
 	resume := func() {
@@ -116,7 +132,7 @@ func (e *Engine) transfer(ctx context.Context, db Database, owner ID, slug Slug)
 	}
 	err := unmovable(e.copyVersion(t, db.Written))
 	if err == nil {
-		err = e.store.MoveDatabase(ctx, db.ID, store.Move{From: t.From.Version, Owner: t.To.Owner, Version: t.To.Version, Slug: slug})
+		err = e.store.MoveDatabase(ctx, db.ID, move)
 	}
 	// Whether or not it was moved, and even if that is not known, what is not
 	// current goes; the caller's impatience does not matter for it.

@@ -55,7 +55,8 @@ func (c *Client) AllOffers(ctx context.Context, entity string) iter.Seq2[catalog
 }
 
 // AcceptOffer takes a database that an entity, empty for the caller, has been
-// offered; slug is its name from then on, empty for the one it has. OwnerSlug, Slug
+// offered; slug is its name from then on, empty for the one it has. Nobody else has
+// access to it then. OwnerSlug, Slug
 // and Kind of the result are set. For those who may create databases for the
 // entity. Errors: [fault.NotFound] (there is no such offer any more),
 // [fault.Exists].

@@ -254,14 +254,16 @@ type Move struct {
 	Version catalog.ID   // the version that is current from then on
 	Owner   catalog.ID   // whose it is from then on, who may be the same
 	Slug    catalog.Slug // its name from then on; empty: as before
+	Private bool         // from then on only its owner has access, until they say otherwise
 }
 
 // MoveDatabase gives a live database another version, and perhaps another owner
 // and name, provided that its present version is the one expected: of two callers
 // at once, one wins. A grant that the new owner had is dropped, and so is an offer
-// of the database. Errors: NotFound (the database or the new owner), Conflict if
-// another version is current, Exists if the new owner has a live database of that
-// name, TooLarge if another owner may have no more.
+// of the database; of a Private move all grants are, and the public level. Errors:
+// NotFound (the database or the new owner), Conflict if another version is current,
+// Exists if the new owner has a live database of that name, TooLarge if another
+// owner may have no more.
 func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error {
 	defer s.forgetDatabase(id)
 	own := answers{
@@ -288,14 +290,19 @@ func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error 
 		if to.Slug != "" {
 			update.Set("slug = ?, folded_slug = ?", to.Slug, to.Slug.Fold())
 		}
+		grants := tx.NewDelete().Model((*grantRow)(nil)).Where("database_id = ?", id)
+		if to.Private {
+			update.Set("public_level = ?, anonymous_queries = ?", catalog.PublicNoAccess, false)
+		} else {
+			grants.Where("entity_id = ?", to.Owner)
+		}
 		if err := changed(update.Exec(ctx)); err != nil {
 			return err
 		}
 		if _, err := tx.NewDelete().Model((*offerRow)(nil)).Where("database_id = ?", id).Exec(ctx); err != nil {
 			return err
 		}
-		_, err = tx.NewDelete().Model((*grantRow)(nil)).
-			Where("database_id = ?", id).Where("entity_id = ?", to.Owner).Exec(ctx)
+		_, err = grants.Exec(ctx)
 		return err
 	})
 }

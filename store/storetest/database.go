@@ -224,6 +224,24 @@ var databaseTests = []test{
 		must(t, err)
 		same(t, got.Version, restored)
 	}},
+	{"a_private_move_takes_everybody's_access_away", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		from, to, friend := f.newEntity(t, "opener"), f.newEntity(t, "closer"), f.newEntity(t, "friend")
+		d := f.newDatabase(t, from, "Open")
+		must(t, f.SetGrant(ctx, d.ID, friend.ID, catalog.Manager))
+		must(t, f.SetPublic(ctx, d.ID, catalog.PublicReadOnly))
+		must(t, f.SetAnonymousQueries(ctx, d.ID, true))
+		_, err := f.Grant(ctx, d.ID, friend.ID) // so that it is cached
+		must(t, err)
+		must(t, f.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: to.ID, Version: f.newID(), Private: true}))
+		got, err := f.DatabaseByID(ctx, d.ID)
+		must(t, err)
+		access, err := f.Grant(ctx, d.ID, friend.ID)
+		must(t, err)
+		if access != catalog.NoAccess || got.Public != catalog.PublicNoAccess || got.AnonymousQueries || got.Owner != to.ID {
+			t.Errorf("%v; %+v", access, got)
+		}
+	}},
 	{"a_move_onto_a_taken_name_is_refused", func(t *testing.T, f *fixture) {
 		ctx := context.Background()
 		from, to := f.newEntity(t, "giver-2"), f.newEntity(t, "taker-2")

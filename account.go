@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math"
 	"net/mail"
 	"net/url"
 	"strings"
@@ -196,7 +195,7 @@ func (c *call) allowMail(name Slug, address, subject string) error {
 			keys = append(keys, "client "+network(c.caller.Address))
 		}
 		if wait := c.e.requests.take(keys...); wait > 0 {
-			return fault.Wrap(fault.Busy, &RateLimit{wait}, "Too many requests; try again in %d seconds", int(math.Ceil(wait.Seconds())))
+			return fault.Wrap(fault.Busy, &RateLimit{wait}, "Too many requests; try again in %d seconds", seconds(wait))
 		}
 	}
 	c.subject = accountSubject(name, address)

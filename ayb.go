@@ -117,7 +117,9 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 }
 
 func openStore(ctx context.Context, cfg Config) (*store.Store, error) {
-	return store.Open(ctx, cfg.MetadataURL, &store.Options{Now: cfg.Now, Logger: cfg.Logger, Databases: cfg.Limits.Databases})
+	return store.Open(ctx, cfg.MetadataURL, &store.Options{
+		Now: cfg.Now, Logger: cfg.Logger, Databases: cfg.Limits.Databases, Tokens: cfg.Limits.Tokens, TokenIdle: cfg.TokenIdle,
+	})
 }
 
 func openRunner(cfg Config) (hosting.Runner, error) {

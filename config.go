@@ -61,7 +61,8 @@ type Config struct {
 	PublicURL string
 
 	// RequestRate is how often per minute one client may call Register and LogIn,
-	// and how often they may be called for one e-mail address and one entity. IPv6
+	// and how often they may be called for one e-mail address and one entity; and
+	// how often the links of one profile may be changed, and by one entity. IPv6
 	// clients count by /64. 0: 10; negative: any number.
 	RequestRate int
 
@@ -103,6 +104,11 @@ type Limits struct {
 
 	// Databases is how many databases one entity may have. 0: any number.
 	Databases int64
+
+	// Tokens is how many valid API tokens one entity may have. Somebody who logs in
+	// gets one all the same, in the place of the one that was not used for longest.
+	// 0: 1,000.
+	Tokens int
 }
 
 // AuditConfig bounds the audit trail; what is beyond a bound is removed, oldest
@@ -205,6 +211,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Limits.ResultBytes == 0 {
 		c.Limits.ResultBytes = defaultResultBytes
+	}
+	if c.Limits.Tokens == 0 {
+		c.Limits.Tokens = 1000
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -160,8 +160,9 @@ type ProfileUpdate struct {
 
 // UpdateProfile changes an entity's profile, within the bounds that [Profile]
 // names; links must be http or https. A link that is new is not verified. For
-// the entity itself. Errors: [ErrInvalid]; of an update without any field the
-// cause is [ErrEmptyUpdate].
+// the entity itself. Links, whose pages somebody is going to look at, can be changed
+// Config.RequestRate times a minute. Errors: [ErrInvalid], of an update without any
+// field with the cause [ErrEmptyUpdate]; [ErrBusy] with a [RateLimit].
 func (e *Engine) UpdateProfile(ctx context.Context, p Principal, slug string, update ProfileUpdate) (err error) {
 	c, err := e.authorizeAccount(ctx, p, auth.UpdateProfile, slug, "")
 	defer c.done(&err)
@@ -182,6 +183,9 @@ func (e *Engine) UpdateProfile(ctx context.Context, p Principal, slug string, up
 	}
 	profile, err := update.apply(ent.Profile)
 	if err != nil {
+		return err
+	}
+	if err := c.allowLinks(update); err != nil {
 		return err
 	}
 	return e.store.SetProfile(ctx, ent.ID, profile)

@@ -5,7 +5,23 @@ import (
 	"slices"
 
 	"ayb/auth"
+	"ayb/fault"
 )
+
+// allowLinks lets an update of a profile through unless its links are changed too
+// often: the server looks at the pages behind them, and nobody shall have it look
+// at somebody's pages all the time. It counts for the profile and for the caller,
+// who may have many organizations.
+func (c *call) allowLinks(update ProfileUpdate) error {
+	if c.caller.System || update.Links == nil || len(*update.Links) == 0 {
+		return nil
+	}
+	wait := c.e.requests.take("links of "+c.entity.ID.String(), "links by "+c.caller.Entity.String())
+	if wait == 0 {
+		return nil
+	}
+	return fault.Wrap(fault.Busy, &RateLimit{wait}, "Links can be changed %d times a minute, because the pages behind them are looked at; try again in %d seconds", c.e.cfg.RequestRate, seconds(wait))
+}
 
 // MarkLinks notes which links of an entity's profile link back to it, as whoever
 // calls has found by looking at the pages behind them; package httpapi does so

@@ -2,6 +2,7 @@ package ayb
 
 import (
 	"hash/maphash"
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -68,6 +69,9 @@ func (l *rateLimit) take(keys ...string) time.Duration {
 	}
 	return 0
 }
+
+// seconds is a time to wait as people are told it, rounded up.
+func seconds(wait time.Duration) int { return int(math.Ceil(wait.Seconds())) }
 
 // admit takes one for a caller: the entity, or the client if there is none. The
 // system has no limit.

@@ -53,7 +53,8 @@ type Identity struct {
 
 // CreateToken makes an API token for an entity and returns its secret, which is
 // stored nowhere and can't be shown again. For the entity itself; a token that
-// is limited in any way can't make tokens. Errors: [ErrInvalid].
+// is limited in any way can't make tokens. Errors: [ErrInvalid], [ErrConflict] (the
+// entity has Limits.Tokens valid ones; revoke some).
 func (e *Engine) CreateToken(ctx context.Context, p Principal, entity string, opt *TokenOptions) (secret string, _ Token, err error) {
 	c, err := e.authorizeAccount(ctx, p, auth.CreateToken, entity, "")
 	defer c.done(&err)

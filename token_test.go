@@ -288,3 +288,45 @@ func TestEngine_WhoAmI_hides_what_the_entity_may_not_see_any_more(t *testing.T) 
 	must(t, f.RenameDatabase(ctx, alice, "alice/renamed", "secret"))
 	named("")
 }
+
+// TestEngine_tokens_of_one_entity_are_bounded holds limits.tokens, and that nobody is
+// kept from logging in by it.
+func TestEngine_tokens_of_one_entity_are_bounded(t *testing.T) {
+	cfg := &ayb.Config{RequestRate: -1}
+	cfg.Limits.Tokens = 3
+	f := aybtest.New(t, cfg)
+	logIn := func() ayb.Principal {
+		t.Helper()
+		must(t, f.LogIn(ctx, ayb.Anonymous, "alice"))
+		_, secret, _, err := f.Confirm(ctx, ayb.Anonymous, f.Mailbox.Token("alice@example.org"))
+		must(t, err)
+		p, err := f.Authenticate(ctx, secret)
+		must(t, err)
+		return p
+	}
+	alice, secret := f.MustRegister("alice", "alice@example.org", ayb.User)
+	first, err := f.Authenticate(ctx, secret)
+	must(t, err)
+	_, old := f.MustToken(alice, nil)
+	f.Clock.Advance(time.Hour)
+	_, short := f.MustToken(alice, &ayb.TokenOptions{Expires: f.Clock.Now().Add(time.Hour)})
+	_, _, err = f.CreateToken(ctx, alice, "alice", nil)
+	if want := "The account has 3 API tokens that are valid, and can't have more (limits.tokens); revoke those that nobody needs"; !errors.Is(err, ayb.ErrConflict) || fault.Message(err) != want {
+		t.Fatalf("the fourth: %v", err)
+	}
+	must(t, f.RevokeToken(ctx, alice, short.Token))
+	_, short = f.MustToken(alice, &ayb.TokenOptions{Expires: f.Clock.Now().Add(time.Hour)})
+	f.Clock.Advance(time.Hour)
+	_, used := f.MustToken(alice, nil) // in the place of the one that has expired
+
+	for p := range map[ayb.Principal]bool{old: true, used: true} {
+		_, err := f.WhoAmI(ctx, p)
+		must(t, err)
+	}
+	now := logIn() // in the place of the first, which was not used for longest
+	for p, want := range map[ayb.Principal]bool{first: false, old: true, used: true, now: true} {
+		if _, err := f.WhoAmI(ctx, p); (err == nil) != want {
+			t.Errorf("%s: %v", p.Token, err)
+		}
+	}
+}

@@ -101,6 +101,7 @@ var settings = map[string]setting{
 	"limits.queued_writes":      {off: "100000", set: integers(func(c *ayb.Config) *int { return &c.Limits.QueuedWrites })},
 	"limits.sessions":           {off: "100000", set: integers(func(c *ayb.Config) *int { return &c.Limits.Sessions })},
 	"limits.statements":         {off: "1000000", set: integers(func(c *ayb.Config) *int { return &c.Limits.Statements })},
+	"limits.tokens":             {off: "1000000", set: integers(func(c *ayb.Config) *int { return &c.Limits.Tokens })},
 	"limits.request_rate":       {off: "-1", set: integers(func(c *ayb.Config) *int { return &c.RequestRate })},
 	"limits.connection_memory":  {off: "536870912", set: bytes(func(c *ayb.Config, _ *httpapi.Options) *int64 { return &c.Limits.ConnectionMemory })},
 	"limits.open_memory":        {off: "1000000000000", set: bytes(func(c *ayb.Config, _ *httpapi.Options) *int64 { return &c.Limits.OpenMemory })},

@@ -51,7 +51,7 @@ func newToken(t wire.Token) (TokenDetails, error) {
 // CreateToken makes an API token for an entity, empty for the caller's own, and
 // returns its secret, which is shown this once. opt may be nil. For the entity and
 // the owners of an organization, with a token that nothing limits. Errors:
-// [fault.Invalid], [fault.NotFound].
+// [fault.Invalid], [fault.NotFound], [fault.Conflict] (it has too many; revoke some).
 func (c *Client) CreateToken(ctx context.Context, entity string, opt *TokenOptions) (secret string, _ TokenDetails, err error) {
 	sent := map[string]any{}
 	set := func(name, value string) {

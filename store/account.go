@@ -108,7 +108,8 @@ type Confirmation struct {
 
 // Confirm does, all or nothing, what an e-mail token is good for: it marks the
 // token as used; makes the entity if there is none of that name, with the address
-// as verified; and adds the API token. It returns the entity. Of several calls
+// as verified; and adds the API token, for which those that were not used for
+// longest are revoked if there are too many. It returns the entity. Of several calls
 // with one e-mail token, also of different Stores, one succeeds.
 //
 // Errors: Unauthenticated if the e-mail token was used before; Exists if the
@@ -128,10 +129,16 @@ func (s *Store) Confirm(ctx context.Context, c Confirmation) (ent catalog.Entity
 			return err
 		}
 		c.Token.Entity = ent.ID
+		if err := s.makeTokenRoom(ctx, tx, ent.ID); err != nil {
+			return err
+		}
 		return s.insertToken(ctx, tx, c.Token, c.TokenHash)
 	})
 	if err != nil {
 		return catalog.Entity{}, err
+	}
+	if s.bound.most > 0 { // and some of its tokens may have been revoked
+		s.tokens.drop(ent.ID)
 	}
 	return ent, nil
 }

@@ -45,6 +45,14 @@ type Options struct {
 	// meant for one Store at a time, and 5 seconds for PostgreSQL, where it is
 	// never more than that. Negative: nothing is cached.
 	CacheTTL time.Duration
+
+	// Tokens is how many valid tokens one entity may have: those that are neither
+	// revoked nor expired, nor have been unused for TokenIdle. 0: any number.
+	Tokens int
+
+	// TokenIdle is after what time without use a token is not valid any more. Not
+	// positive: never.
+	TokenIdle time.Duration
 }
 
 // A Store keeps the metadata. Its methods may be called from many goroutines at
@@ -54,6 +62,7 @@ type Options struct {
 type Store struct {
 	db      *bun.DB
 	now     func() time.Time
+	bound   tokenBound
 	writers chan struct{} // holds one element for each write under way
 	closed  atomic.Bool
 
@@ -144,6 +153,7 @@ func newStore(pool *sql.DB, d dialect, opt *Options) *Store {
 		writers: make(chan struct{}, d.writers),
 
 		databaseLimit: opt.Databases,
+		bound:         tokenBound{int64(opt.Tokens), opt.TokenIdle},
 
 		entities:    newCache(size, ttl, now, func(_ catalog.Slug, e catalog.Entity) subjects { return subjects{e.ID} }),
 		entityIDs:   newCache(size, ttl, now, func(id catalog.ID, _ catalog.Entity) subjects { return subjects{id} }),

@@ -47,7 +47,8 @@ type storedToken struct {
 
 // CreateToken adds a token. hash stands for its secret half: 64 hexadecimal
 // digits. Errors: Exists if the short half is taken, NotFound if the entity, or
-// the database of its scope, is unknown.
+// the database of its scope, is unknown, Conflict if the entity has as many as
+// [Options.Tokens] allows.
 func (s *Store) CreateToken(ctx context.Context, t catalog.Token, hash string) error {
 	if err := storable(t.AppName); err != nil {
 		return err
@@ -56,7 +57,59 @@ func (s *Store) CreateToken(ctx context.Context, t catalog.Token, hash string) e
 		duplicate:    {fault.Exists, "API token already exists"},
 		badReference: {fault.NotFound, "The entity, or the database that the token is limited to, does not exist"},
 	}
-	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error { return s.insertToken(ctx, tx, t, hash) })
+	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
+		switch more, err := s.tooManyTokens(ctx, tx, t.Entity); {
+		case err != nil:
+			return err
+		case more > 0:
+			return fault.New(fault.Conflict, "The account has %d API tokens that are valid, and can't have more (limits.tokens); revoke those that nobody needs", s.bound.most+more-1)
+		}
+		return s.insertToken(ctx, tx, t, hash)
+	})
+}
+
+// A tokenBound says how many valid tokens an entity may have; 0: any number.
+type tokenBound struct {
+	most int64
+	idle time.Duration // without use, after which one is not valid; not positive: none
+}
+
+// tooManyTokens returns how many tokens of an entity would have to go before it may
+// have another one, and keeps others from adding any until the transaction ends.
+func (s *Store) tooManyTokens(ctx context.Context, tx bun.Tx, entity catalog.ID) (int64, error) {
+	if s.bound.most <= 0 {
+		return 0, nil
+	}
+	_, err := tx.NewUpdate().Model((*entityRow)(nil)).Set("kind = kind").Where("id = ?", entity).Exec(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.selectValid(tx, entity).Count(ctx)
+	return max(n-s.bound.most+1, 0), err
+}
+
+// makeTokenRoom revokes the tokens of an entity that were not used for longest, as
+// far as it needs room for another one.
+func (s *Store) makeTokenRoom(ctx context.Context, tx bun.Tx, entity catalog.ID) error {
+	more, err := s.tooManyTokens(ctx, tx, entity)
+	if err != nil || more == 0 {
+		return err
+	}
+	oldest := s.selectValid(tx, entity).Column("short").OrderExpr("COALESCE(t.used_at, t.created_at), t.position").Limit(more)
+	_, err = tx.NewUpdate().Model((*tokenRow)(nil)).Set("revoked_at = ?", micros(s.now())).Where("short IN (?)", oldest).Exec(ctx)
+	return err
+}
+
+// selectValid begins a query for the valid tokens of an entity.
+func (s *Store) selectValid(db bun.IDB, entity catalog.ID) *bun.SelectQuery {
+	now := s.now()
+	q := db.NewSelect().Model((*tokenRow)(nil)).Where("t.entity_id = ?", entity).Where("t.revoked_at IS NULL").
+		Where("t.expires_at IS NULL OR t.expires_at > ?", micros(now))
+	if s.bound.idle > 0 {
+		since := micros(now.Add(-s.bound.idle))
+		q.Where("t.created_at > ? OR t.used_at > ?", since, since)
+	}
+	return q
 }
 
 func (s *Store) insertToken(ctx context.Context, tx bun.Tx, t catalog.Token, hash string) error {

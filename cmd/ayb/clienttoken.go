@@ -93,6 +93,7 @@ func (cmd createTokenCommand) Run(c *connection) error {
 			return err
 		}
 	}
+	c.advise(fault.Conflict, "list them with: ayb client list_tokens, and revoke one with: ayb client revoke_token SHORT_TOKEN")
 	secret, _, err := api.CreateToken(c.ctx, cmd.Entity, &opt)
 	if err != nil {
 		return err

@@ -84,6 +84,7 @@ type limits struct {
 	Parameters, LikePatternBytes, ExpressionDepth, CompoundSelect         int64
 	Columns, FunctionArgs, TriggerDepth, ProgramOps                       int64
 	Readers, QueuedReads, QueuedWrites, Statements, Sessions, RequestRate int64
+	Tokens                                                                int64
 }
 
 // newConfig returns the configuration of someone who has said nothing.
@@ -103,7 +104,7 @@ func newConfig() *config {
 		ConnectionMemory: 64 << 20, OwnerMemory: 512 << 20, TempBytes: 1 << 30, WALBytes: 1 << 30,
 		Parameters: 32766, ExpressionDepth: 200, CompoundSelect: 100,
 		Columns: 2000, FunctionArgs: 127, TriggerDepth: 32, ProgramOps: 1_000_000,
-		Readers: 8, QueuedReads: 256, QueuedWrites: 4096, Statements: 64, Sessions: 64, RequestRate: 10,
+		Readers: 8, QueuedReads: 256, QueuedWrites: 4096, Statements: 64, Sessions: 64, RequestRate: 10, Tokens: 1000,
 	}
 	return c
 }
@@ -311,5 +312,6 @@ func (l limits) engine() ayb.Limits {
 		DatabaseBytes: l.DatabaseBytes,
 		EntityBytes:   l.EntityBytes,
 		Databases:     l.Databases,
+		Tokens:        int(l.Tokens),
 	}
 }

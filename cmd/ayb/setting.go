@@ -140,7 +140,8 @@ func (c *config) limitSettings() []*setting {
 		entry("session_idle", durationValue{&l.SessionIdle, time.Millisecond}, "Between two calls of a session."),
 		entry("session_time", durationValue{&l.SessionTime, time.Millisecond}, "A session from its begin to its end."),
 		entry("session_write_time", durationValue{&l.SessionWriteTime, time.Millisecond}, "How long a session may hold up other writers."),
-		entry("request_rate", numberValue{&l.RequestRate, 1, 1_000_000}, "Registrations and log-ins a minute, per client address and per account."),
+		entry("tokens", numberValue{&l.Tokens, 1, 1_000_000}, "Valid API tokens of one account."),
+		entry("request_rate", numberValue{&l.RequestRate, 1, 1_000_000}, "Registrations and log-ins a minute, per client address and per account; changes of links, per profile and per account."),
 	}
 	for _, s := range list {
 		switch s.key() {

@@ -2,11 +2,13 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/store"
 )
 
 var tokenTests = []test{
@@ -109,5 +111,60 @@ var tokenTests = []test{
 		same(t, collect(t, 2, func(p catalog.Page) (catalog.List[catalog.Token], error) {
 			return f.Tokens(ctx, e.ID, now, p)
 		}), want)
+	}},
+	{"an_entity_has_no_more_valid_tokens_than_it_may", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		s := f.open(t, &store.Options{Tokens: 3, TokenIdle: time.Hour})
+		c := f.confirmation("hoarder", "hoarder@example.org")
+		e, err := s.Confirm(ctx, c)
+		must(t, err)
+		create := func(short string, life time.Duration) error {
+			token := catalog.Token{Short: short, Entity: e.ID, Created: f.stored(f.clock.Now())}
+			if life > 0 {
+				token.Expires = f.stored(f.clock.Now().Add(life))
+			}
+			return s.CreateToken(ctx, token, hashOf(short))
+		}
+		must(t, create("hoard1", 0))
+		must(t, create("hoard2", time.Minute))
+		refused(t, create("hoard3", 0), fault.Conflict)
+		f.clock.advance(time.Minute) // and the second has expired
+		must(t, create("hoard3", 0))
+		must(t, s.TouchToken(ctx, c.Token.Short, f.clock.Now()))
+		refused(t, create("hoard4", 0), fault.Conflict)
+
+		revoked := func(short string) bool {
+			t.Helper()
+			token, _, err := s.Token(ctx, short)
+			must(t, err)
+			return !token.Revoked.IsZero()
+		}
+		revoked("hoard1") // so that it is cached
+		again := f.confirmation("hoarder", "hoarder@example.org")
+		_, err = s.Confirm(ctx, again)
+		must(t, err)
+		for short, want := range map[string]bool{c.Token.Short: false, "hoard1": true, "hoard3": false, again.Token.Short: false} {
+			if revoked(short) != want {
+				t.Errorf("%s is revoked: %t", short, !want)
+			}
+		}
+		f.clock.advance(time.Hour) // and none was used for so long
+		must(t, create("hoard4", 0))
+		failed := 0
+		stores := []*store.Store{s, f.open(t, &store.Options{Tokens: 3, TokenIdle: time.Hour})}
+		errs := make(chan error, 8)
+		for i := range cap(errs) {
+			go func() {
+				short := fmt.Sprintf("hoard-at-once%d", i)
+				errs <- stores[i%2].CreateToken(ctx, catalog.Token{Short: short, Entity: e.ID, Created: f.stored(f.clock.Now())}, hashOf(short))
+			}()
+		}
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				refused(t, err, fault.Conflict)
+				failed++
+			}
+		}
+		same(t, failed, cap(errs)-2)
 	}},
 }

@@ -78,7 +78,9 @@ func newFault(e wire.Error, cause *ResponseError) error {
 	if !slices.Contains(fault.Kinds(), kind) {
 		kind = guessKind(e.Type, cause.Status)
 	}
-	return fault.Wrap(kind, cause, "%s", printable(orMessage(e)))
+	f := fault.Wrap(kind, cause, "%s", printable(orMessage(e)))
+	f.Code, f.Statement = e.Code, max(e.Statement, 0)
+	return f
 }
 
 // maxMessageBytes bounds what is shown of a server's words.

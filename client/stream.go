@@ -34,7 +34,8 @@ type Sink interface {
 //
 // Where it differs from the engine: bytes of a text that are not valid UTF-8
 // become U+FFFD in a result, and are refused in an argument; arguments have all
-// names or none; Summary.Wrote is not told. A server of the existing ayb knows no
+// names or none; a server that is older than this client may not tell
+// Summary.Wrote. A server of the existing ayb knows no
 // streams and no arguments: of it every value is a text, the result is bounded by
 // Config.MaxResultBytes, and of the summary only Rows is known.
 func (c *Client) Stream(ctx context.Context, ref string, st catalog.Statement, sink Sink) (sum catalog.Summary, err error) {
@@ -123,6 +124,7 @@ func (q *runningQuery) lastLine(resp *http.Response, line []byte, lines *lineRea
 		Changes         int64
 		LastInsertRowID wire.Value `json:"last_insert_rowid"`
 		Seconds         float64
+		Wrote           bool
 		Error           *wire.Error
 	}
 	err := json.Unmarshal(line, &last)
@@ -136,7 +138,7 @@ func (q *runningQuery) lastLine(resp *http.Response, line []byte, lines *lineRea
 	q.finish(lines)
 	return catalog.Summary{
 		Rows: rows, Changes: last.Changes, LastInsertRowID: last.LastInsertRowID.Int64(),
-		Elapsed: time.Duration(last.Seconds * float64(time.Second)),
+		Wrote: last.Wrote, Elapsed: time.Duration(last.Seconds * float64(time.Second)),
 	}, nil
 }
 

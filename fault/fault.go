@@ -74,7 +74,12 @@ type Error struct {
 	Kind    Kind
 	Message string // one sentence, shown to the user; says what to do next where that is not plain
 	Code    int    // SQLite's extended result code if the failure is SQLite's, else 0
-	Err     error  // the cause, for the log; may be nil
+
+	// Statement is which statement of a text of several has failed, counted from 1;
+	// 0 if that is not known, or if the text is one statement.
+	Statement int
+
+	Err error // the cause, for the log; may be nil
 }
 
 // New returns an Error without a cause.

@@ -35,6 +35,8 @@ type conn struct {
 	memory int64   // bytes last accounted
 	pages  int64   // PRAGMA max_page_count last set; 0: never
 
+	place int // of the statement that is compiled or run, in its text; from 1
+
 	ownerFull bool // what sets it is the room that the owner has left
 
 	reads  bool // it is not for writing, nor a session's
@@ -338,7 +340,7 @@ func (c *conn) start(ctx context.Context, m mode) {
 		stream = limits.StreamTime
 	}
 	c.intr.arm(ctx, "limits.query_time", limits.QueryTime, stream)
-	c.guard.mode, c.guard.refusal, c.guard.several = m, nil, false
+	c.guard.mode, c.guard.refusal, c.guard.several, c.place = m, nil, false, 0
 	c.jail.trouble = nil
 	c.working.Store(true)
 }

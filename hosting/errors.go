@@ -65,7 +65,7 @@ func (c *conn) fault(err error) error {
 		return f
 	}
 	if c.guard.refusal != nil {
-		return c.guard.refusal
+		return c.located(c.guard.refusal)
 	}
 	code, ok := errors.AsType[sqlite3.ExtendedErrorCode](err)
 	if !ok {
@@ -76,7 +76,7 @@ func (c *conn) fault(err error) error {
 		words = message(e)
 	}
 	made := func(kind fault.Kind, words string) error {
-		return &fault.Error{Kind: kind, Message: words, Code: int(code), Err: err}
+		return c.located(&fault.Error{Kind: kind, Message: words, Code: int(code), Err: err})
 	}
 	switch code.Code() {
 	case sqlite3.INTERRUPT:
@@ -114,6 +114,14 @@ func (c *conn) fault(err error) error {
 		return fault.Wrap(fault.Internal, err, "internal error")
 	}
 	return made(fault.Invalid, words)
+}
+
+// located returns a fault of the statement at hand with its place in the text.
+func (c *conn) located(f *fault.Error) error {
+	if c.guard.several {
+		f.Statement = c.place
+	}
+	return f
 }
 
 // full tells which bound SQLITE_FULL stands for.

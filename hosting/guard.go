@@ -32,7 +32,7 @@ type guard struct {
 	text     string // of the statement being compiled
 	explain  bool   // it is an EXPLAIN
 	seen     facts
-	refusal  error // what to tell the user if SQLite says "not authorized"
+	refusal  *fault.Error // what to tell the user if SQLite says "not authorized"
 	down     walls.Down
 }
 

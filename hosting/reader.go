@@ -255,7 +255,12 @@ func (c *conn) readTexts(first *statement, rest string, args binder, sink Sink, 
 			return c.fault(err)
 		}
 	}
+	before := 0
+	if len(inner) < len(statements) {
+		before = 1 // BEGIN
+	}
 	for i, st := range inner {
+		c.place = before + i + 1
 		var err error
 		if i == answer {
 			err = c.stream(st, sink, sum)

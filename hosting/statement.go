@@ -26,6 +26,7 @@ type statement struct {
 // returns what follows it, from the next statement on. The statement is nil if
 // there is none. A text that is one statement is kept for the next time.
 func (c *conn) prepare(text string) (*statement, string, error) {
+	c.place++
 	if st := c.statements[text]; st != nil {
 		c.ticks++
 		st.used = c.ticks

@@ -373,6 +373,7 @@ func (c *conn) writeTexts(st *statement, rest string, args binder, kept *rowBuff
 	if err := args.finish(); err != nil {
 		return err
 	}
+	c.place = 0 // what fails from here on is no statement's alone
 	return c.commit()
 }
 

@@ -80,6 +80,9 @@ func envelope(err error) (int, wire.Error) {
 		row = kinds[fault.Internal]
 	}
 	e := wire.Error{Type: row.typ, Message: fault.Message(err), Kind: kind}
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		e.Code, e.Statement = f.Code, f.Statement
+	}
 	for _, c := range causes {
 		if errors.Is(err, c.cause) {
 			e.Type = c.typ

@@ -52,7 +52,7 @@ func TestStream(t *testing.T) {
 	})
 	t.Run("a text without a result has no columns", func(t *testing.T) {
 		r := ask("INSERT INTO t(i) VALUES (7), (9007199254740993); UPDATE t SET r = 1")
-		if !strings.HasPrefix(r.body, "{\"columns\":[]}\n{\"rows\":0,\"changes\":4,\"last_insert_rowid\":{\"int\":\"9007199254740993\"},\"seconds\":") {
+		if !strings.HasPrefix(r.body, "{\"columns\":[]}\n{\"rows\":0,\"changes\":4,\"last_insert_rowid\":{\"int\":\"9007199254740993\"},\"seconds\":") || !strings.HasSuffix(r.body, ",\"wrote\":true}\n") {
 			t.Errorf("answered %s", r.body)
 		}
 	})
@@ -62,7 +62,7 @@ func TestStream(t *testing.T) {
 	t.Run("what fails later is the last line", func(t *testing.T) {
 		r := ask("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 100000) SELECT i, 'some text that fills the lines', CASE WHEN i = 99999 THEN abs(-9223372036854775808) END FROM n")
 		end := r.body[strings.LastIndex(strings.TrimSuffix(r.body, "\n"), "\n")+1:]
-		if r.status != 200 || end != `{"error":{"type":"Other","message":"integer overflow","kind":"invalid"}}`+"\n" {
+		if r.status != 200 || end != `{"error":{"type":"Other","message":"integer overflow","kind":"invalid","sqlite_code":1}}`+"\n" {
 			t.Errorf("answered %d ... %s", r.status, end)
 		}
 	})

@@ -62,6 +62,15 @@ func queries() []behavior {
 			}
 		}},
 		{name: "errors of SQL are SQLite's own", check: sqlErrors},
+		{name: "a failure of SQL tells its code and its place", check: failuresOfSQL},
+		{name: "a stream tells whether it may have written", check: func(w *world) {
+			alice := w.database("CREATE TABLE t (a)")
+			for sql, want := range map[string]bool{"SELECT 1": false, "DELETE FROM t": true, "DELETE FROM t; SELECT 1": true} {
+				if sum, err := alice.Stream(w.Context(), "alice/db", ayb.Statement{SQL: sql}, nil); err != nil || sum.Wrote != want {
+					w.Errorf("%s: %+v, %v", sql, sum, err)
+				}
+			}
+		}},
 		{name: "a reader can't write", check: func(w *world) {
 			w.database("CREATE TABLE t (a)")
 			bob := w.as("bob")
@@ -165,5 +174,36 @@ func manyCallers(w *world) {
 	}
 	if got := w.query(alice, "SELECT count(*) FROM t").Rows[0][0].Int64(); got != callers*each {
 		w.Errorf("%d rows, want %d", got, callers*each)
+	}
+}
+
+// failuresOfSQL looks at what an error says beside its sentence.
+func failuresOfSQL(w *world) {
+	alice := w.database(
+		"CREATE TABLE t (a UNIQUE)", "INSERT INTO t VALUES (1)",
+		"CREATE TABLE u (b REFERENCES t (a) DEFERRABLE INITIALLY DEFERRED)",
+	)
+	for _, c := range []struct {
+		sql             string
+		code, statement int
+	}{
+		{"SELECT nope", 1, 0},
+		{"INSERT INTO t VALUES (1)", 2067, 0},
+		{"INSERT INTO t VALUES (2); INSERT INTO t VALUES (1); INSERT INTO t VALUES (3)", 2067, 2},
+		{"BEGIN; INSERT INTO t VALUES (2); INSERT INTO t VALUES (1); COMMIT", 2067, 3},
+		{"SELECT 1; SELECT 2; SELECT nope", 1, 3},
+		{"SELECT 1; SELECT abs(-9223372036854775807 - 1); SELECT 2", 1, 2},
+		{"BEGIN; SELECT 1; SELECT abs(-9223372036854775807 - 1); COMMIT", 1, 3},
+		{"BEGIN; COMMIT", 0, -1},
+		{"SELECT 1; ATTACH 'x' AS x; SELECT 2", 0, 2},
+		{"INSERT INTO u VALUES (7); SELECT 1", 787, 0}, // found at the end of the text
+	} {
+		_, err := alice.Query(w.Context(), "alice/db", c.sql)
+		var f *fault.Error
+		if c.statement < 0 {
+			w.must(err)
+		} else if !errors.As(err, &f) || f.Code != c.code || f.Statement != c.statement {
+			w.Errorf("%s: %#v, want code %d of statement %d", c.sql, f, c.code, c.statement)
+		}
 	}
 }

@@ -298,6 +298,7 @@ type failure struct {
 	kind    fault.Kind
 	message string
 	code    int
+	place   int // of the statement in its text
 	cause   string
 }
 
@@ -321,7 +322,7 @@ func failureOf(err error) *failure {
 		}
 	}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
-		f.code, f.cause = e.Code, ""
+		f.code, f.place, f.cause = e.Code, e.Statement, ""
 		if e.Err != nil {
 			f.cause = clip(e.Err.Error())
 		}
@@ -362,7 +363,7 @@ func (f *failure) err() error {
 	case f.is(hosting.ErrMissing):
 		return hosting.ErrMissing
 	}
-	e := &fault.Error{Kind: f.kind, Message: f.message, Code: f.code}
+	e := &fault.Error{Kind: f.kind, Message: f.message, Code: f.code, Statement: f.place}
 	if f.cause != "" {
 		e.Err = errors.New(f.cause)
 	}
@@ -377,6 +378,7 @@ func (f *failure) append(b []byte) []byte {
 	b = appendString(b, string(f.kind))
 	b = appendString(b, f.message)
 	b = binary.AppendVarint(b, int64(f.code))
+	b = binary.AppendVarint(b, int64(f.place))
 	return appendString(b, f.cause)
 }
 
@@ -384,7 +386,7 @@ func (d *decoder) failure() *failure {
 	if !d.bool() {
 		return nil
 	}
-	f := &failure{known: d.byte(), kind: fault.Kind(d.string()), message: d.string(), code: int(d.varint()), cause: d.string()}
+	f := &failure{known: d.byte(), kind: fault.Kind(d.string()), message: d.string(), code: int(d.varint()), place: int(d.gauge(math.MaxInt32)), cause: d.string()}
 	if int(f.known) > len(knownErrors()) || !slices.Contains(fault.Kinds(), f.kind) || !isText(f.message) || !isText(f.cause) {
 		d.failed = true
 	}

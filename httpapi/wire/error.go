@@ -38,4 +38,9 @@ type Error struct {
 
 	Message string     `json:"message"`
 	Kind    fault.Kind `json:"kind"`
+
+	// Code is SQLite's extended result code, and Statement which statement of a text
+	// of several has failed, counted from 1. Each is left out where it is not known.
+	Code      int `json:"sqlite_code,omitempty"`
+	Statement int `json:"statement,omitempty"`
 }

@@ -36,6 +36,7 @@ type Summary struct {
 	Changes         int64   `json:"changes"`
 	LastInsertRowID Value   `json:"last_insert_rowid"`
 	Seconds         float64 `json:"seconds"`
+	Wrote           bool    `json:"wrote"`
 	Error           *Error  `json:"error"`
 }
 
@@ -111,6 +112,7 @@ func AppendSummary(b []byte, s catalog.Summary) []byte {
 	b = appendInteger(append(b, `,"last_insert_rowid":`...), s.LastInsertRowID)
 	b = append(b, `,"seconds":`...)
 	b = strconv.AppendFloat(b, s.Elapsed.Round(time.Microsecond).Seconds(), 'f', -1, 64)
+	b = strconv.AppendBool(append(b, `,"wrote":`...), s.Wrote)
 	return append(b, "}\n"...)
 }
 

@@ -28,6 +28,7 @@ func TestShapes(t *testing.T) {
 		{"error", wire.Error{Type: wire.Other, Message: `a < b & "c"`, Kind: fault.Invalid}, `{"type":"Other","message":"a < b & \"c\"","kind":"invalid"}`},
 		{"error about a record", wire.Error{Type: wire.RecordNotFound, ID: "a/b", RecordType: "database", Message: "m", Kind: fault.NotFound},
 			`{"type":"RecordNotFound","id":"a/b","record_type":"database","message":"m","kind":"not_found"}`},
+		{"error of SQLite", wire.Error{Type: wire.Other, Message: "m", Kind: fault.Invalid, Code: 2067, Statement: 3}, `{"type":"Other","message":"m","kind":"invalid","sqlite_code":2067,"statement":3}`},
 		{"created database", wire.NewCreatedDatabase(db), `{"entity":"alice","database":"Test.sqlite","database_type":"sqlite"}`},
 		{"details", wire.NewDatabaseDetails(db, catalog.ReadWrite, true),
 			`{"entity_slug":"alice","database_slug":"Test.sqlite","database_type":"sqlite","highest_query_access_level":"ReadWrite","can_manage_database":true,"public_sharing_level":"read-only","anonymous_queries":false}`},

@@ -185,7 +185,7 @@ func read(ctx context.Context, s *session, rest string, depth int) error {
 	}
 	err = s.script(ctx, f, depth+1)
 	if e, ok := errors.AsType[*fault.Error](err); ok {
-		return &fault.Error{Kind: e.Kind, Message: format.Visible(path) + ": " + e.Message, Code: e.Code, Err: err}
+		return &fault.Error{Kind: e.Kind, Message: format.Visible(path) + ": " + e.Message, Code: e.Code, Statement: e.Statement, Err: err}
 	}
 	return err
 }

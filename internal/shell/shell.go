@@ -210,7 +210,7 @@ func prefixed(place string, err error) error {
 	if !ok {
 		return err
 	}
-	return &fault.Error{Kind: e.Kind, Message: place + ": " + e.Message, Code: e.Code, Err: err}
+	return &fault.Error{Kind: e.Kind, Message: place + ": " + e.Message, Code: e.Code, Statement: e.Statement, Err: err}
 }
 
 // readLine reads a line with its end. Errors: io.EOF with the last line,

@@ -46,7 +46,7 @@ func TestRoutes_classic(t *testing.T) {
 	step(request{method: post, path: "/v1/alice/second/create", token: alice, headers: create[:1]}, 201,
 		`{"entity":"alice","database":"second","database_type":"sqlite"}`)
 	step(request{method: get, path: "/v1/Alice/Test.sqlite/details", token: alice}, 200,
-		`{"entity_slug":"alice","database_slug":"Test.sqlite","database_type":"sqlite","highest_query_access_level":"ReadWrite","can_manage_database":true,"public_sharing_level":"no-access","anonymous_queries":false}`)
+		`{"entity_slug":"alice","database_slug":"Test.sqlite","database_type":"sqlite","highest_query_access_level":"ReadWrite","can_manage_database":true,"public_sharing_level":"no-access","anonymous_queries":false,"size":0,"quota":null,"entity_size":0,"entity_quota":null}`)
 
 	query := request{method: post, path: "/v1/alice/Test.sqlite/query", token: alice}
 	for _, c := range []struct{ sql, want string }{
@@ -67,7 +67,7 @@ func TestRoutes_classic(t *testing.T) {
 	step(request{method: post, path: "/v1/alice/Test.sqlite/share", token: alice, headers: []string{"entity-for-permission: Bob", "sharing-level: read-only"}}, 204, ``)
 	step(request{method: get, path: "/v1/alice/Test.sqlite/permissions", token: alice}, 200, `{"permissions":[{"entity_slug":"bob","sharing_level":"read-only"}]}`)
 	step(request{method: get, path: "/v1/alice/Test.sqlite/details", token: bob}, 200,
-		`{"entity_slug":"alice","database_slug":"Test.sqlite","database_type":"sqlite","highest_query_access_level":"ReadOnly","can_manage_database":false,"public_sharing_level":"fork","anonymous_queries":false}`)
+		`{"entity_slug":"alice","database_slug":"Test.sqlite","database_type":"sqlite","highest_query_access_level":"ReadOnly","can_manage_database":false,"public_sharing_level":"fork","anonymous_queries":false,"size":8192}`)
 	step(request{method: post, path: "/v1/alice/Test.sqlite/share", token: alice, headers: []string{"entity-for-permission: bob", "sharing-level: no-access"}}, 204, ``)
 	step(request{method: get, path: "/v1/alice/Test.sqlite/permissions", token: alice}, 200, `{"permissions":[]}`)
 

@@ -169,8 +169,9 @@ func (w *worker) inspect(now time.Time) (busy bool) {
 	}
 	w.overdue = w.overdue && oldest != nil
 	w.hold(late || w.overdue)
+	heavy := (oldest != nil || w.weight.heavy) && w.weigh(now)
 	if oldest == nil {
-		return false
+		return heavy // it is to be set free
 	}
 	age := now.Sub(oldest.sent)
 	switch {

@@ -53,6 +53,7 @@ type worker struct {
 	bidden   bool             // it was told to end, and has not said its last
 	overdue  bool             // as last told, a text is so late that the worker may be killed soon
 	holding  bool             // it was told that
+	weight   weight
 	death    death
 }
 

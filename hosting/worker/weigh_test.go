@@ -1,0 +1,53 @@
+//go:build linux
+
+package worker
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestRunner_keeps_a_processor_free holds that a worker that computes leaves one
+// processor to others while it does so, and only then.
+func TestRunner_keeps_a_processor_free(t *testing.T) {
+	all, most := processors()
+	if all.Count() < 2 {
+		t.Skip("this machine has one processor")
+	}
+	h := newHarness(t, Config{}, "create", "CREATE TABLE t (a)")
+	other := h.owner().create()
+	pid := h.pid(false)
+	wait := func(what string, want unix.CPUSet) {
+		t.Helper()
+		const patience = slow * 20 * time.Second
+		var got unix.CPUSet
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if err := unix.SchedGetaffinity(pid, &got); err != nil {
+				t.Fatal(err)
+			}
+			if got == want {
+				return
+			}
+		}
+		t.Fatalf("%s: it may use %d processors, want %d", what, got.Count(), want.Count())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		h.try(ctx, endless)
+	}()
+	wait("a worker that computes", most)
+	other.must("SELECT 1")
+	var light unix.CPUSet
+	if err := unix.SchedGetaffinity(other.pid(false), &light); err != nil || light != all {
+		t.Errorf("a worker that does not may use %d processors (%v)", light.Count(), err)
+	}
+	cancel()
+	<-ended
+	wait("afterwards", all)
+}

@@ -1,0 +1,32 @@
+//go:build !linux
+
+package sched
+
+import (
+	"errors"
+	"time"
+)
+
+// Processors are processors of the machine.
+type Processors struct{}
+
+// First fails: there is no way here.
+func First() error { return errors.ErrUnsupported }
+
+// Own fails.
+func Own() (Processors, error) { return Processors{}, errors.ErrUnsupported }
+
+// Confine fails.
+func Confine(int, Processors) error { return errors.ErrUnsupported }
+
+// Computed fails.
+func Computed(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
+
+// Count returns 0.
+func (Processors) Count() int { return 0 }
+
+// IsSet returns false.
+func (Processors) IsSet(int) bool { return false }
+
+// Clear does nothing.
+func (Processors) Clear(int) {}

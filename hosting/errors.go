@@ -14,13 +14,18 @@ import (
 	"ayb/internal/walls"
 )
 
-// Two refusals are addressed to the Runner's caller, who knows what to do next.
+// Three refusals are addressed to the Runner's caller, who knows what to do next.
 var (
 	// ErrUnwritten refuses a text that writes in a job marked Unwritten: the
 	// caller makes the file with Create, remembers that the database is
 	// written, and sends the job again without the mark. In this order a file
 	// that is missing although the database is written can only mean loss.
 	ErrUnwritten error = fault.New(fault.Conflict, "The database has not been written yet; send the request again")
+
+	// ErrUnmarked refuses a text that writes in a job that is Unmarked: the caller
+	// notes durably that the database has changed, and sends the job again without
+	// that. So no change goes unnoticed, and what only reads costs no note.
+	ErrUnmarked error = fault.New(fault.Conflict, "The change of the database has not been noted yet; send the request again")
 
 	// ErrMissing refuses a job whose file is not there although it is not
 	// Unwritten. The caller looks up the current version and, if that is

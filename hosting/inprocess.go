@@ -257,6 +257,9 @@ func (r *InProcess) run(ctx context.Context, job *Job, sink Sink) (catalog.Summa
 	if !db.exists() {
 		return catalog.Summary{}, ErrUnwritten
 	}
+	if job.Unmarked {
+		return catalog.Summary{}, ErrUnmarked
+	}
 	r.stats.writes.Add(1)
 	return db.write(ctx, *job, text, lead, sink)
 }

@@ -29,6 +29,22 @@ func VersionPath(dir string, db DB) string {
 	return filepath.Join(DatabasePath(dir, db.Owner, db.Database), db.Version.String())
 }
 
+// An image of a database, on its way to a snapshot or from one, stands beside its
+// versions, so that Check can be asked about it. It is recognized by its name, an
+// id of UUID version 8 in place of 7, and counts towards nobody's sizes.
+
+// ImageID makes the name of an image out of a new id.
+func ImageID(id catalog.ID) catalog.ID {
+	id[6] = id[6]&0x0f | 0x80
+	return id
+}
+
+// IsImage reports whether ImageID has made the id.
+func IsImage(id catalog.ID) bool { return id[6]>>4 == 8 }
+
+// FilePath returns the path of the SQLite file that db names.
+func FilePath(dir string, db DB) string { return filepath.Join(VersionPath(dir, db), fileName) }
+
 // shard spreads ids over 256 directories. An id begins with the time it was
 // made, so its end is what differs.
 func shard(id catalog.ID) string {

@@ -25,7 +25,8 @@ type Runner interface {
 	//
 	// Errors: Invalid (the SQL or its parameters), ReadOnly (a write in a job
 	// of class Read), TooLarge, TimedOut, Busy, Denied (SQL that no tenant may
-	// run), Unavailable (disk full, ErrMissing), OutcomeUnknown, ErrUnwritten.
+	// run), Unavailable (disk full, ErrMissing), OutcomeUnknown, ErrUnwritten,
+	// ErrUnmarked.
 	Run(ctx context.Context, job Job, sink Sink) (catalog.Summary, error)
 
 	// Begin opens a session: a connection of its own on which transactions may
@@ -94,6 +95,11 @@ type Job struct {
 	// file; one that writes is refused with ErrUnwritten, before it has done
 	// anything. Without Unwritten, a missing file is a fault.
 	Unwritten bool
+
+	// Unmarked says that the caller has no note that the database has changed. A
+	// text that writes is refused with ErrUnmarked, before it has done anything.
+	// Begin does not look at it.
+	Unmarked bool
 
 	Quota Quota
 }

@@ -61,11 +61,11 @@ func unsized(err error) error {
 }
 
 // eachFile calls f with the path of the file of each version of each database of
-// an owner, whose directory is given. It looks nowhere else.
+// an owner, whose directory is given. It looks nowhere else; images are no versions.
 func eachFile(ownerPath string, f func(path string) error) error {
 	return eachDir(ownerPath, isShard, func(shard string) error {
 		return eachDir(shard, isID, func(database string) error {
-			return eachDir(database, isID, func(version string) error {
+			return eachDir(database, isVersion, func(version string) error {
 				return f(filepath.Join(version, fileName))
 			})
 		})
@@ -77,6 +77,11 @@ func isShard(name string) bool { return len(name) == 2 }
 func isID(name string) bool {
 	_, err := catalog.ParseID(name)
 	return err == nil
+}
+
+func isVersion(name string) bool {
+	id, err := catalog.ParseID(name)
+	return err == nil && !IsImage(id)
 }
 
 // eachDir calls f with the path of each directory in dir whose name is a wanted one.

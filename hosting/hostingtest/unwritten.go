@@ -16,6 +16,7 @@ func unwrittenChecks() []check {
 		{"reads_see_an_empty_database", unwrittenReads},
 		{"writes_are_sent_back_before_anything_happens", unwrittenWrites},
 		{"a_session_may_read_and_writers_are_sent_back", unwrittenSession},
+		{"writes_that_are_not_noted_are_sent_back_before_anything_happens", unmarkedWrites},
 		{"create_makes_the_file_once", createTwice},
 		{"the_mark_does_not_hide_a_file_that_is_there", unwrittenButThere},
 		{"a_missing_file_is_a_fault", missingFile},
@@ -87,6 +88,25 @@ func unwrittenSession(t *testing.T, s *suite) {
 	se.expect("1", "SELECT count(*) FROM sqlite_schema")
 	d.session(hosting.Write).exec("INSERT INTO t VALUES (1)")
 	se.expect("1", "SELECT a FROM t")
+}
+
+func unmarkedWrites(t *testing.T, s *suite) {
+	d := s.database(t, "CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+	d.job.Unmarked = true
+	for _, sql := range []string{
+		"INSERT INTO t VALUES (2)", "DELETE FROM t WHERE a > 5", "SELECT 1; DELETE FROM t", "BEGIN; DELETE FROM t; COMMIT", "VACUUM",
+		"WITH x AS (SELECT 1) DELETE FROM t", "PRAGMA user_version = 5", "PRAGMA foreign_keys=OFF; DELETE FROM t", "EXPLAIN SELECT 1; DROP TABLE t",
+	} {
+		wantIs(t, sql, d.try(hosting.Write, sql), hosting.ErrUnmarked)
+	}
+	d.expect("1", "SELECT a FROM t")
+	d.expect("0", "PRAGMA user_version")
+	d.refuse(hosting.Read, "DELETE FROM t", fault.ReadOnly)
+	wantFault(t, "no SQL", d.try(hosting.Write, "SELEC 1"), fault.Invalid, 1, `near "SELEC": syntax error`)
+
+	d.job.Unmarked = false
+	d.write("INSERT INTO t VALUES (2)")
+	d.expect("1\n2", "SELECT a FROM t")
 }
 
 func createTwice(t *testing.T, s *suite) {

@@ -83,6 +83,7 @@ type job struct {
 	SQL       string
 	Args      []arg
 	Unwritten bool
+	Unmarked  bool
 	Quota     hosting.Quota
 }
 
@@ -92,7 +93,7 @@ type arg struct {
 }
 
 func packJob(j hosting.Job) job {
-	packed := job{DB: j.DB, Class: j.Class, Caller: j.Caller, SQL: j.Statement.SQL, Unwritten: j.Unwritten, Quota: j.Quota}
+	packed := job{DB: j.DB, Class: j.Class, Caller: j.Caller, SQL: j.Statement.SQL, Unwritten: j.Unwritten, Unmarked: j.Unmarked, Quota: j.Quota}
 	for _, a := range j.Statement.Args {
 		packed.Args = append(packed.Args, arg{a.Name, packValue(a.Value)})
 	}
@@ -100,7 +101,7 @@ func packJob(j hosting.Job) job {
 }
 
 func (j job) unpack() hosting.Job {
-	unpacked := hosting.Job{DB: j.DB, Class: j.Class, Caller: j.Caller, Unwritten: j.Unwritten, Quota: j.Quota}
+	unpacked := hosting.Job{DB: j.DB, Class: j.Class, Caller: j.Caller, Unwritten: j.Unwritten, Unmarked: j.Unmarked, Quota: j.Quota}
 	unpacked.Statement.SQL = j.SQL
 	for _, a := range j.Args {
 		unpacked.Statement.Args = append(unpacked.Statement.Args, catalog.Arg{Name: a.Name, Value: a.Value.unpack()})
@@ -198,7 +199,7 @@ type failure struct {
 
 // known are the errors that keep their identity.
 func known() []error {
-	return []error{hosting.ErrUnwritten, hosting.ErrMissing, context.Canceled, context.DeadlineExceeded, errRefused}
+	return []error{hosting.ErrUnwritten, hosting.ErrUnmarked, hosting.ErrMissing, context.Canceled, context.DeadlineExceeded, errRefused}
 }
 
 func packError(err error) *failure {

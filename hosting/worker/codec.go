@@ -144,6 +144,7 @@ func (r *request) append(b []byte) []byte {
 	b = append(b, j.Caller.Entity[:]...)
 	b = appendString(b, j.Caller.Address)
 	b = appendBool(b, j.Unwritten)
+	b = appendBool(b, j.Unmarked)
 	b = binary.AppendVarint(b, j.Quota.DatabaseBytes)
 	b = binary.AppendVarint(b, j.Quota.OwnerBytes)
 	b = appendString(b, j.Statement.SQL)
@@ -178,6 +179,7 @@ func decodeRequest(b []byte) (r request, ok bool) {
 	j.Caller.Entity = d.id()
 	j.Caller.Address = d.string()
 	j.Unwritten = d.bool()
+	j.Unmarked = d.bool()
 	j.Quota.DatabaseBytes = d.varint()
 	j.Quota.OwnerBytes = d.varint()
 	j.Statement.SQL = d.string()
@@ -304,7 +306,7 @@ type failure struct {
 
 // knownErrors are those whose identity matters to the Runner or its caller.
 func knownErrors() []error {
-	return []error{hosting.ErrUnwritten, hosting.ErrMissing, context.Canceled, errViolation}
+	return []error{hosting.ErrUnwritten, hosting.ErrUnmarked, hosting.ErrMissing, context.Canceled, errViolation}
 }
 
 var errViolation = errors.New("worker: the other end does not keep to the protocol")
@@ -360,6 +362,8 @@ func (f *failure) err() error {
 		return nil
 	case f.is(hosting.ErrUnwritten):
 		return hosting.ErrUnwritten
+	case f.is(hosting.ErrUnmarked):
+		return hosting.ErrUnmarked
 	case f.is(hosting.ErrMissing):
 		return hosting.ErrMissing
 	}

@@ -100,7 +100,7 @@ func BenchmarkStore_Write(b *testing.B) {
 	s, d, _ := warm(b, 0)
 	ctx := context.Background()
 	for b.Loop() {
-		if err := s.MarkWritten(ctx, d.ID); err != nil {
+		if err := s.MarkWritten(ctx, d.ID, d.Version); err != nil {
 			b.Fatal(err)
 		}
 	}

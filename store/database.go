@@ -227,10 +227,10 @@ func (s *Store) SetLimit(ctx context.Context, id catalog.ID, limit catalog.Limit
 	return s.updateDatabase(ctx, id, "quota_bytes = ?", limit)
 }
 
-// MarkWritten records that a live database has a file. Marking it again changes
-// nothing. Errors: NotFound.
-func (s *Store) MarkWritten(ctx context.Context, id catalog.ID) error {
-	return s.updateDatabase(ctx, id, "written = ?", true)
+// MarkWritten records that a live database has a file, and as [Store.MarkChanged]
+// that it is about to change. Errors: NotFound.
+func (s *Store) MarkWritten(ctx context.Context, id, mark catalog.ID) error {
+	return s.updateDatabase(ctx, id, "written = ?, changed = ?", true, mark)
 }
 
 // DeleteDatabase marks a live database as deleted, which gives its name free.

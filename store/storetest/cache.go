@@ -139,7 +139,7 @@ func (w *walk) step() {
 		func() error { return w.RenameDatabase(ctx, w.database(), w.slug()) },
 		func() error { return w.SetPublic(ctx, w.database(), catalog.PublicLevel(w.random.IntN(3))) },
 		func() error { return w.SetAnonymousQueries(ctx, w.database(), w.random.IntN(2) == 0) },
-		func() error { return w.MarkWritten(ctx, w.database()) },
+		func() error { return w.MarkWritten(ctx, w.database(), w.newID()) },
 		func() error { return w.SetLimit(ctx, w.database(), catalog.Limit(w.random.IntN(3)-1)) },
 		func() error {
 			return w.SetQuota(ctx, w.entity(), catalog.Quota{Bytes: catalog.Limit(w.random.IntN(3) - 1)})

@@ -84,8 +84,8 @@ var databaseTests = []test{
 		d.AnonymousQueries = false
 		step(f.SetAnonymousQueries(ctx, d.ID, false), "old")
 		d.Written = true
-		step(f.MarkWritten(ctx, d.ID), "old")
-		step(f.MarkWritten(ctx, d.ID), "old") // twice is fine
+		step(f.MarkWritten(ctx, d.ID, f.newID()), "old")
+		step(f.MarkWritten(ctx, d.ID, f.newID()), "old") // twice is fine
 		d.Slug = "New"
 		step(f.RenameDatabase(ctx, d.ID, "New"), "new")
 		_, err := f.Database(ctx, d.Owner, "old")
@@ -307,7 +307,7 @@ func changesOf(f *fixture, id catalog.ID) []func() error {
 		func() error { return f.RenameDatabase(ctx, id, "renamed") },
 		func() error { return f.SetPublic(ctx, id, catalog.PublicFork) },
 		func() error { return f.SetAnonymousQueries(ctx, id, true) },
-		func() error { return f.MarkWritten(ctx, id) },
+		func() error { return f.MarkWritten(ctx, id, f.newID()) },
 		func() error { return f.DeleteDatabase(ctx, id, f.clock.Now()) },
 	}
 }

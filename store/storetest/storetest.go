@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"account", accountTests},
 		{"member", memberTests},
 		{"offer", offerTests},
+		{"snapshot", snapshotTests},
 		{"audit", auditTests},
 		{"page", pageTests},
 		{"cache", cacheTests},

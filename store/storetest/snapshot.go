@@ -1,0 +1,112 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"ayb/catalog"
+	"ayb/fault"
+	"ayb/store"
+)
+
+// changedOf lists the databases of an owner that have a change noted.
+func (f *fixture) changedOf(t *testing.T, owner catalog.Entity) (slugs []catalog.Slug) {
+	t.Helper()
+	all := collect(t, 1, func(p catalog.Page) (catalog.List[store.SnapshotState], error) {
+		return f.ChangedDatabases(context.Background(), p)
+	})
+	for _, s := range all {
+		if s.Owner == owner.ID {
+			slugs = append(slugs, s.Slug)
+		}
+	}
+	return slugs
+}
+
+var snapshotTests = []test{
+	{"a_change_stays_noted_until_it_is_cleared_by_its_name", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		e := f.newEntity(t, "changing")
+		first, second := f.newDatabase(t, e, "first"), f.newDatabase(t, e, "second")
+		same(t, len(f.changedOf(t, e)), 0)
+		old, mark := f.newID(), f.newID()
+		must(t, f.MarkWritten(ctx, second.ID, old))
+		f.clock.advance(time.Second)
+		must(t, f.MarkWritten(ctx, first.ID, f.newID()))
+		same(t, f.changedOf(t, e), []catalog.Slug{"second", "first"})
+		must(t, f.MarkChanged(ctx, second.ID, mark))
+		state, err := f.SnapshotState(ctx, second.ID)
+		must(t, err)
+		second.Written = true
+		same(t, state, store.SnapshotState{Database: second, Changed: mark})
+
+		cleared, err := f.ClearChanged(ctx, second.ID, old)
+		must(t, err)
+		same(t, cleared, false)
+		cleared, err = f.ClearChanged(ctx, second.ID, mark)
+		must(t, err)
+		same(t, cleared, true)
+		same(t, f.changedOf(t, e), []catalog.Slug{"first"})
+		refused(t, f.MarkChanged(ctx, f.newID(), mark), fault.NotFound)
+	}},
+	{"what_is_deleted_is_not_looked_for", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		e := f.newEntity(t, "vanishing")
+		d, other := f.newDatabase(t, e, "gone"), f.newDatabase(t, e, "other")
+		for _, d := range []catalog.Database{d, other} {
+			must(t, f.MarkWritten(ctx, d.ID, f.newID()))
+			must(t, f.SetSnapshotsDue(ctx, d.ID, f.clock.Now()))
+		}
+		must(t, f.DeleteDatabase(ctx, d.ID, f.clock.Now()))
+		same(t, f.changedOf(t, e), []catalog.Slug{"other"})
+		due, err := f.DueDatabases(ctx, f.clock.Now(), 10)
+		must(t, err)
+		same(t, len(due), 1)
+		_, err = f.SnapshotState(ctx, d.ID) // it can come back
+		must(t, err)
+		_, err = f.UndeleteDatabase(ctx, e.ID, "gone")
+		must(t, err)
+		same(t, f.changedOf(t, e), []catalog.Slug{"gone", "other"})
+		must(t, f.DeleteEntity(ctx, e.ID, f.clock.Now()))
+		same(t, len(f.changedOf(t, e)), 0)
+	}},
+	{"a_place_has_one_database_for_good", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		e := f.newEntity(t, "placing")
+		d, other := f.newDatabase(t, e, "a"), f.newDatabase(t, e, "b")
+		must(t, f.ClaimPlace(ctx, d.ID, "placing/a"))
+		must(t, f.ClaimPlace(ctx, d.ID, "placing/b")) // has one
+		refused(t, f.ClaimPlace(ctx, other.ID, "placing/A"), fault.Exists)
+		must(t, f.DeleteDatabase(ctx, d.ID, f.clock.Now()))
+		refused(t, f.ClaimPlace(ctx, other.ID, "placing/a"), fault.Exists)
+		must(t, f.ClaimPlace(ctx, other.ID, "placing/a~2"))
+		refused(t, f.ClaimPlace(ctx, f.newID(), "placing/c"), fault.NotFound)
+		state, err := f.SnapshotState(ctx, d.ID)
+		must(t, err)
+		same(t, state.Place, "placing/a")
+		must(t, f.PurgeDatabase(ctx, d.ID))
+		_, err = f.SnapshotState(ctx, d.ID)
+		refused(t, err, fault.NotFound)
+	}},
+	{"lapses_and_proofs_are_kept", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		e := f.newEntity(t, "lapsing")
+		d := f.newDatabase(t, e, "db")
+		at := f.stored(f.clock.Now())
+		must(t, f.SetSnapshotsDue(ctx, d.ID, at.Add(time.Hour)))
+		must(t, f.SetProven(ctx, d.ID, at))
+		state, err := f.SnapshotState(ctx, d.ID)
+		must(t, err)
+		same(t, state, store.SnapshotState{Database: d, Due: at.Add(time.Hour), Proven: at})
+		for want, now := range []time.Time{at, at.Add(time.Hour)} {
+			due, err := f.DueDatabases(ctx, now, 100)
+			must(t, err)
+			same(t, len(due), want)
+		}
+		must(t, f.SetSnapshotsDue(ctx, d.ID, time.Time{}))
+		due, err := f.DueDatabases(ctx, at.Add(time.Hour), 100)
+		must(t, err)
+		same(t, len(due), 0)
+	}},
+}

@@ -47,6 +47,8 @@ type call struct {
 	refused bool // worth a record although the action is not recorded as such
 	decided bool // the policy has been asked
 	silent  bool // part of another call, not counted
+
+	writing ID // the database that it is let in as a writer of
 }
 
 // authorizeDatabase begins a call about a database.
@@ -117,6 +119,7 @@ var calls = sync.Pool{New: func() any { return new(call) }}
 // free lets the call out. Nobody may touch it afterwards.
 func (c *call) free() {
 	e := c.e
+	c.leaveWriters()
 	*c = call{}
 	calls.Put(c)
 	e.calls.leave()

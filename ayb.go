@@ -35,6 +35,7 @@ import (
 	"ayb/auth"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/snapshot"
 	"ayb/store"
 )
 
@@ -56,6 +57,7 @@ type Engine struct {
 	runner  hosting.Runner
 	journal *journal
 	ids     *ids
+	vault   *snapshot.Vault // nil if no snapshots are taken
 
 	emailKeys *auth.EmailKeys // nil if nobody can register or log in by e-mail
 	requests  *rateLimit      // of e-mails
@@ -63,6 +65,11 @@ type Engine struct {
 
 	// moving holds the databases whose file is being made or moved.
 	moving locks
+	// snapshotting holds the databases of which a snapshot is being taken, or whose
+	// snapshots are being removed.
+	snapshotting locks
+	// changes are the databases that are noted to have changed.
+	changes changes
 	// measuring holds the owners whose databases are being added up.
 	measuring locks
 	// deletions is held while deleted things are purged or brought back.
@@ -106,6 +113,10 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	}
 	if e.runner, err = openRunner(e.cfg); err != nil {
 		return nil, err
+	}
+	e.vault = openVault(e.cfg)
+	if err := e.sweepImages(); err != nil {
+		e.log.Warn("temporary copies of databases are removed at the next start", "error", err)
 	}
 	if err := e.sweepTransfers(ctx); err != nil {
 		// They take room and do no other harm: the metadata says what is current.

@@ -66,6 +66,9 @@ type Config struct {
 	// clients count by /64. 0: 10; negative: any number.
 	RequestRate int
 
+	// Snapshots says where snapshots go and how they are taken.
+	Snapshots SnapshotConfig
+
 	// Runner runs the SQL. It keeps its files in the directory OwnersDir of
 	// DataPath, and is not closed by the engine. Nil: one within this process,
 	// where a query that will not stop can't be killed; package hosting/worker has
@@ -144,6 +147,7 @@ func (c Config) Validate() error {
 	if c.DeletionKeep < 0 {
 		problem("Config.DeletionKeep is negative")
 	}
+	problems = append(problems, c.Snapshots.problems()...)
 	return errors.Join(append(problems, c.validateAccounts())...)
 }
 
@@ -215,6 +219,7 @@ func (c Config) withDefaults() Config {
 	if c.Limits.Tokens == 0 {
 		c.Limits.Tokens = 1000
 	}
+	c.Snapshots = c.Snapshots.withDefaults()
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -70,14 +70,15 @@ func (c *call) allowQuery(ctx context.Context) error {
 }
 
 // attempts is how often a text is sent: once, once more after the file was made,
-// and once more after it was moved.
-const attempts = 3
+// once more after its change was noted, and once more after it was moved.
+const attempts = 4
 
 // run runs a text on the database.
 func (c *call) run(ctx context.Context, st Statement, sink Sink) (sum Summary, err error) {
 	for range attempts {
 		job := c.job()
 		job.Statement = st
+		job.Unmarked = job.Class == hosting.Write && !c.admitWriter()
 		if sum, err = c.e.runner.Run(ctx, job, sink); !c.mend(ctx, &err) {
 			return sum, err
 		}
@@ -95,6 +96,8 @@ func (c *call) mend(ctx context.Context, err *error) bool {
 		return false
 	case errors.Is(*err, hosting.ErrUnwritten):
 		*err = c.makeFile(ctx)
+	case errors.Is(*err, hosting.ErrUnmarked):
+		*err = c.markChanged(ctx)
 	case errors.Is(*err, hosting.ErrMissing):
 		*err = c.follow(ctx, *err)
 	default:
@@ -142,8 +145,9 @@ func (c *call) makeFile(ctx context.Context) error {
 		if err := c.e.runner.Create(ctx, fileOf(db)); err != nil {
 			return err
 		}
-		if err := c.e.store.MarkWritten(ctx, db.ID); err != nil {
-			return c.changed(err)
+		// Whoever makes the file is about to write to it.
+		if err := c.noteChange(func(mark ID) error { return c.e.store.MarkWritten(ctx, db.ID, mark) }); err != nil {
+			return err
 		}
 	}
 	c.database.Written = true

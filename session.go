@@ -72,6 +72,11 @@ func (s *Session) Run(ctx context.Context, st Statement, sink Sink) (_ Summary, 
 		}
 		return Summary{}, err
 	}
+	// What a transaction has written in earlier calls changes the database when this
+	// one commits it.
+	if err := c.markChanged(ctx); err != nil {
+		return Summary{}, err
+	}
 	sum, err := s.inner.Run(ctx, st, sink)
 	c.ran(sum, err)
 	return sum, err

@@ -1,0 +1,166 @@
+package ayb
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ayb/catalog"
+	"ayb/fault"
+	"ayb/hosting"
+	"ayb/internal/durable"
+)
+
+// An image is a copy of a database on its way to a snapshot, or from one: a file
+// of SQLite that stands beside the versions of its database, so that the Runner
+// can be asked to check it behind its walls. The engine itself only moves its
+// bytes.
+//
+// Before the image is made, it is noted in the directory images of the data path,
+// and the note goes after the image. So what a crash leaves behind is found
+// without looking through all directories.
+type image struct {
+	e    *Engine
+	file hosting.DB
+}
+
+// newImage makes the place of an image of a database. The caller removes it. The
+// file is still to be made, at path. Errors: [ErrUnavailable].
+func (e *Engine) newImage(db Database) (*image, error) {
+	img := &image{e, hosting.DB{Owner: db.Owner, Database: db.ID, Version: hosting.ImageID(e.ids.next())}}
+	if err := img.make(); err != nil {
+		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, "The server can't make a copy of the database; please tell whoever runs it"), img.remove())
+	}
+	return img, nil
+}
+
+func (img *image) make() error {
+	if err := durable.MkdirAll(img.e.imageNotes()); err != nil {
+		return err
+	}
+	note, err := os.OpenFile(img.notePath(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(note.Close(), durable.SyncDir(img.e.imageNotes())); err != nil {
+		return err
+	}
+	return durable.MkdirAll(filepath.Dir(img.path()))
+}
+
+// path is where the file of the image is.
+func (img *image) path() string { return hosting.FilePath(img.e.cfg.owners(), img.file) }
+
+// check has the Runner look for damage. Afterwards nobody has the file open.
+// Errors: as hosting.Runner.Check.
+func (img *image) check(ctx context.Context, depth hosting.CheckDepth) error {
+	err := img.e.runner.Check(ctx, img.file, depth)
+	// The Runner lets go of what it has open before anybody removes or moves it.
+	resume, released := img.e.release(context.WithoutCancel(ctx), img.file)
+	if released == nil {
+		resume()
+	}
+	return errors.Join(err, released)
+}
+
+// remove removes the image and then its note. It can be called again, and after
+// the image has become a version of the database.
+func (img *image) remove() error {
+	if err := img.e.removeVersion(img.file); err != nil {
+		return err
+	}
+	return ignoreMissing(os.Remove(img.notePath()))
+}
+
+// discard is remove for a caller who can't do anything about a failure: the next
+// start tries again.
+func (img *image) discard() {
+	if err := img.remove(); err != nil {
+		img.e.log.Warn("a temporary copy of a database is removed later", "database", img.file.Database, "error", err)
+	}
+}
+
+// copyOf makes an image of a database as it is now. It fails with what the Runner
+// says of the database: damage to its file, for one, can keep it from being copied.
+func (e *Engine) copyOf(ctx context.Context, db Database, method hosting.CopyMethod) (_ *image, err error) {
+	img, err := e.newImage(db)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			img.discard()
+		}
+	}()
+	f, err := os.OpenFile(img.path(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The server can't make a copy of the database; please tell whoever runs it")
+	}
+	_, err = e.runner.Copy(ctx, fileOf(db), method, diskWriter{f})
+	if e := f.Close(); err == nil {
+		err = diskError(e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return img, nil
+}
+
+// A diskWriter makes faults of failures to write a file of this machine.
+type diskWriter struct{ f *os.File }
+
+// Write writes.
+func (w diskWriter) Write(p []byte) (int, error) {
+	n, err := w.f.Write(p)
+	return n, diskError(err)
+}
+
+func diskError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.Wrap(fault.Unavailable, err, "The server can't write a copy of the database; its disk may be full. Please tell whoever runs it")
+}
+
+func (e *Engine) imageNotes() string { return filepath.Join(e.cfg.DataPath, "images") }
+
+// notePath is where the image is noted: the name of the note says where it is.
+func (img *image) notePath() string {
+	return filepath.Join(img.e.imageNotes(), img.file.Owner.String()+"."+img.file.Database.String()+"."+img.file.Version.String())
+}
+
+// sweepImages removes what images a crash has left behind. Call it before new ones
+// are made. What can't be removed does not keep the rest; its errors are joined.
+func (e *Engine) sweepImages() error {
+	notes, err := os.ReadDir(e.imageNotes())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, note := range notes {
+		if file, ok := parseImageNote(note.Name()); ok {
+			errs = append(errs, (&image{e, file}).remove())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// parseImageNote reads the name of a note. Nothing else is taken for one, so that
+// no version can be removed for an image.
+func parseImageNote(name string) (file hosting.DB, ok bool) {
+	parts := strings.Split(name, ".")
+	if len(parts) != 3 {
+		return file, false
+	}
+	for i, id := range []*catalog.ID{&file.Owner, &file.Database, &file.Version} {
+		parsed, err := catalog.ParseID(parts[i])
+		if err != nil {
+			return file, false
+		}
+		*id = parsed
+	}
+	return file, hosting.IsImage(file.Version)
+}

@@ -58,6 +58,7 @@ type Engine struct {
 	journal *journal
 	ids     *ids
 	vault   *snapshot.Vault // nil if no snapshots are taken
+	taking  chan struct{}   // holds a token for each snapshot that somebody has asked for
 
 	emailKeys *auth.EmailKeys // nil if nobody can register or log in by e-mail
 	requests  *rateLimit      // of e-mails
@@ -114,7 +115,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	if e.runner, err = openRunner(e.cfg); err != nil {
 		return nil, err
 	}
-	e.vault = openVault(e.cfg)
+	e.vault, e.taking = openVault(e.cfg), make(chan struct{}, e.cfg.Snapshots.Parallel)
 	if err := e.sweepImages(); err != nil {
 		e.log.Warn("temporary copies of databases are removed at the next start", "error", err)
 	}
@@ -147,13 +148,16 @@ func openRunner(cfg Config) (hosting.Runner, error) {
 	return runner, nil
 }
 
-// start starts what runs beside the calls: the writer of the audit trail, and
-// the janitor.
+// start starts what runs beside the calls: the writer of the audit trail, the
+// janitor, and the rounds of snapshots.
 func (e *Engine) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	e.life, e.stop = ctx, stop
 	e.background.Go(func() { e.journal.run(ctx) })
 	e.background.Go(func() { e.tidyUp(ctx) })
+	if e.vault != nil && e.cfg.Snapshots.Interval > 0 {
+		e.background.Go(func() { e.takeRounds(ctx) })
+	}
 }
 
 // Close refuses new calls, ends running queries and sessions, waits for what is
@@ -193,6 +197,8 @@ func (e *Engine) shut() error {
 // now returns the time as it is recorded everywhere: in UTC, to the microsecond.
 func (e *Engine) now() time.Time { return e.cfg.Now().UTC().Truncate(time.Microsecond) }
 
+var errClosing = fault.New(fault.Unavailable, "The server is shutting down; send the request again in a moment")
+
 // A gate counts the calls that are under way, so that Close can wait for them.
 // Unlike a sync.RWMutex it lets a call made within a call fail, not hang, once
 // it has been shut.
@@ -208,7 +214,7 @@ func (g *gate) enter() error {
 	g.inside.Add(1)
 	if g.isShut.Load() {
 		g.leave()
-		return fault.New(fault.Unavailable, "The server is shutting down; send the request again in a moment")
+		return errClosing
 	}
 	return nil
 }

@@ -4,3 +4,6 @@ import "context"
 
 // Tidy does what the engine does every hour.
 func (e *Engine) Tidy(ctx context.Context) { e.tidy(ctx) }
+
+// Round does what the engine does every Interval of its snapshots.
+func (e *Engine) Round(ctx context.Context) { e.round(ctx) }

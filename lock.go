@@ -29,6 +29,16 @@ func (l *locks) lock(ctx context.Context, id ID) (unlock func(), err error) {
 	}
 }
 
+// tryLock takes the lock on id if it is free.
+func (l *locks) tryLock(id ID) (unlock func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held[id] != nil {
+		return nil, false
+	}
+	return l.take(id), true
+}
+
 func (l *locks) take(id ID) (unlock func()) {
 	if l.held == nil {
 		l.held = map[ID]chan struct{}{}

@@ -187,7 +187,7 @@ var deeds = map[string]func(s *scene, ref string) error{
 		return err
 	},
 	"create_snapshot": func(s *scene, ref string) error {
-		_, err := s.CreateSnapshot(ctx, s.caller, ref)
+		_, err := s.CreateSnapshot(ctx, s.caller, ref, "")
 		return err
 	},
 	"restore_snapshot": func(s *scene, ref string) error {

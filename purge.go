@@ -28,7 +28,7 @@ type Purged struct {
 }
 
 // Purge removes what was deleted longer than Config.DeletionKeep ago, for good:
-// files first, then the metadata, so that it can be interrupted at any point and
+// snapshots and files first, then the metadata, so that it can be interrupted at any point and
 // run again. The engine does so by itself every hour. For the system only. What
 // can't be removed does not keep the rest; its errors are joined.
 func (e *Engine) Purge(ctx context.Context, p Principal) (_ Purged, err error) {
@@ -89,8 +89,17 @@ func forEach[T any](items []T, do func(T) error) []error {
 	return outcomes
 }
 
-// purgeDatabase removes the files of a deleted database, then its row.
+// purgeDatabase removes the snapshots of a deleted database and its files, then its
+// row.
 func (e *Engine) purgeDatabase(ctx context.Context, db Database) error {
+	unlock, free := e.snapshotting.tryLock(db.ID)
+	if !free {
+		return fault.New(fault.Busy, "A snapshot of deleted database %s is just being taken", db.Ref())
+	}
+	defer unlock()
+	if err := e.purgeSnapshots(ctx, db.ID); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The snapshots of deleted database %s can't be removed", db.Ref())
+	}
 	resume, err := e.release(ctx, fileOf(db))
 	if err != nil {
 		return err

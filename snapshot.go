@@ -6,47 +6,82 @@ import (
 	"ayb/auth"
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/snapshot"
+	"ayb/store"
 )
 
-// errNoSnapshots answers whoever wants something of snapshots when the engine
-// takes none.
-var errNoSnapshots = fault.New(fault.Unsupported, "This server takes no snapshots; ask whoever runs it to configure them")
+var (
+	// errNoSnapshots answers whoever wants something of snapshots when the engine
+	// takes none.
+	errNoSnapshots = fault.New(fault.Unsupported, "This server takes no snapshots; ask whoever runs it to configure them")
+
+	errNoSnapshot = fault.Wrap(fault.NotFound, ErrNoSnapshot, "There is no such snapshot; list_snapshots shows those that there are")
+
+	errNothingToSnapshot = fault.New(fault.Invalid, "Nothing has been written to this database yet, so there is nothing to take a snapshot of")
+)
 
 // Snapshots lists the snapshots of a database, newest first: none, as long as
-// the engine takes none. For the owner and managers.
-func (e *Engine) Snapshots(ctx context.Context, p Principal, ref string, _ Page) (_ List[Snapshot], err error) {
+// the engine takes none. It asks the bucket about each of them. For the owner and
+// managers. Errors: [ErrInvalid] (the page), [ErrUnavailable] (the bucket).
+func (e *Engine) Snapshots(ctx context.Context, p Principal, ref string, page Page) (_ List[Snapshot], err error) {
 	c, err := e.authorizeDatabase(ctx, p, auth.ListSnapshots, ref)
 	defer c.done(&err)
-	return List[Snapshot]{}, err
+	if err != nil || e.vault == nil {
+		return List[Snapshot]{}, err
+	}
+	_, place, err := c.snapshotPlace(ctx)
+	if err != nil || place == (snapshot.Place{}) {
+		return List[Snapshot]{}, err
+	}
+	return e.vault.List(ctx, place, page)
 }
 
-// CreateSnapshot takes a snapshot of a database. For the owner and managers.
-// Errors: [ErrUnsupported] if the engine takes none.
-func (e *Engine) CreateSnapshot(ctx context.Context, p Principal, ref string) (_ Snapshot, err error) {
+// snapshotPlace returns what is remembered of the database's snapshots, and where
+// they are; zero: nowhere yet.
+func (c *call) snapshotPlace(ctx context.Context) (store.SnapshotState, snapshot.Place, error) {
+	state, err := c.e.store.SnapshotState(ctx, c.database.ID)
+	if err != nil {
+		return state, snapshot.Place{}, c.changed(err)
+	}
+	return state, parsePlace(state.Place), nil
+}
+
+// CreateSnapshot takes a snapshot of a database as it is now, with what the caller
+// has to say of it, and returns when it is in the bucket. It stays until somebody
+// deletes it. If there is a snapshot of that content, that is the one, with the
+// new time and, if there is one, the new note. For the owner and managers. Errors:
+// [ErrInvalid] (the note, or nothing has been written yet), [ErrUnsupported] if
+// the engine takes none, [ErrInternal] (the database is damaged), [ErrUnavailable]
+// (the bucket, or the disk of the server).
+func (e *Engine) CreateSnapshot(ctx context.Context, p Principal, ref, note string) (_ Snapshot, err error) {
 	c, err := e.authorizeDatabase(ctx, p, auth.CreateSnapshot, ref)
 	defer c.done(&err)
-	if err != nil {
+	switch {
+	case err != nil:
+		return Snapshot{}, err
+	case e.vault == nil:
+		return Snapshot{}, errNoSnapshots
+	}
+	if err := catalog.CheckNote(note); err != nil {
 		return Snapshot{}, err
 	}
-	return Snapshot{}, errNoSnapshots
+	ctx, end := e.untilClose(ctx)
+	defer end()
+	select {
+	case e.taking <- struct{}{}:
+		defer func() { <-e.taking }()
+	case <-ctx.Done():
+		return Snapshot{}, e.orClosing(ctx.Err())
+	}
+	s, err := e.takeSnapshot(ctx, c.database.ID, catalog.Manual, note)
+	return s, e.orClosing(c.changed(err))
 }
 
 // RestoreSnapshot puts a database back to a snapshot of it. For the owner and
 // managers. Errors: [ErrInvalid] (no id of a snapshot), [ErrUnsupported] if the
 // engine takes none.
-func (e *Engine) RestoreSnapshot(ctx context.Context, p Principal, ref, id string) error {
-	return e.onSnapshot(ctx, p, auth.RestoreSnapshot, ref, id)
-}
-
-// DeleteSnapshot removes a snapshot of a database. For the owner. Errors: as
-// RestoreSnapshot.
-func (e *Engine) DeleteSnapshot(ctx context.Context, p Principal, ref, id string) error {
-	return e.onSnapshot(ctx, p, auth.DeleteSnapshot, ref, id)
-}
-
-// onSnapshot checks what is to be done with a snapshot.
-func (e *Engine) onSnapshot(ctx context.Context, p Principal, action auth.Action, ref, id string) (err error) {
-	c, err := e.authorizeDatabase(ctx, p, action, ref)
+func (e *Engine) RestoreSnapshot(ctx context.Context, p Principal, ref, id string) (err error) {
+	c, err := e.authorizeDatabase(ctx, p, auth.RestoreSnapshot, ref)
 	defer c.done(&err)
 	if err != nil {
 		return err
@@ -55,4 +90,46 @@ func (e *Engine) onSnapshot(ctx context.Context, p Principal, action auth.Action
 		return err
 	}
 	return errNoSnapshots
+}
+
+// DeleteSnapshot removes a snapshot of a database for good. If it was the newest
+// one, the next round takes another: what is in the database now must be in some
+// snapshot. For the owner. Errors: [ErrInvalid] (no id of a snapshot),
+// [ErrNotFound] (cause [ErrNoSnapshot]), [ErrUnsupported] if the engine takes
+// none, [ErrUnavailable] (the bucket).
+func (e *Engine) DeleteSnapshot(ctx context.Context, p Principal, ref, id string) (err error) {
+	c, err := e.authorizeDatabase(ctx, p, auth.DeleteSnapshot, ref)
+	defer c.done(&err)
+	if err != nil {
+		return err
+	}
+	if _, err := catalog.ParseSnapshotID(id); err != nil {
+		return err
+	}
+	if e.vault == nil {
+		return errNoSnapshots
+	}
+	unlock, err := e.snapshotting.lock(ctx, c.database.ID)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	state, place, err := c.snapshotPlace(ctx)
+	switch {
+	case err != nil:
+		return err
+	case place == (snapshot.Place{}):
+		return errNoSnapshot
+	}
+	list, err := e.vault.All(ctx, place)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 && list[0].ID == id && state.Written {
+		// Before it goes, or a crash in between would leave the content in none.
+		if err := c.changed(e.store.MarkChanged(ctx, c.database.ID, e.ids.next())); err != nil {
+			return err
+		}
+	}
+	return e.vault.Delete(ctx, place, id)
 }

@@ -18,7 +18,7 @@ func TestEngine_snapshots_without_any(t *testing.T) {
 	if err != nil || len(list.Items) > 0 {
 		t.Errorf("there are %v, %v", list, err)
 	}
-	if _, err := f.CreateSnapshot(ctx, alice, "alice/db"); !errors.Is(err, ayb.ErrUnsupported) {
+	if _, err := f.CreateSnapshot(ctx, alice, "alice/db", ""); !errors.Is(err, ayb.ErrUnsupported) {
 		t.Errorf("taking one: %v", err)
 	}
 	for id, want := range map[string]error{

@@ -8,6 +8,7 @@ import (
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/snapshot"
 	"ayb/store"
 )
 
@@ -197,6 +198,8 @@ var (
 	// ErrOwnerAccess is the cause when the access of a database's owner is to
 	// be changed.
 	ErrOwnerAccess = errors.New("the owner's access can't be changed")
+	// ErrNoSnapshot is the cause when a database has no such snapshot.
+	ErrNoSnapshot = snapshot.ErrNoSnapshot
 	// ErrReserved is the cause when a name is kept for ayb itself.
 	ErrReserved = errors.New("reserved name")
 	// ErrMail is the cause when an e-mail can't be sent.

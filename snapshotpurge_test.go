@@ -1,0 +1,117 @@
+package ayb_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/fileblob"
+
+	"ayb"
+	"ayb/hosting"
+	"ayb/snapshot/snapshottest"
+)
+
+// openDirectory opens a directory as a bucket.
+func openDirectory(t *testing.T, dir string) *blob.Bucket {
+	t.Helper()
+	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{DirFileMode: 0o700, NoTempDir: true})
+	must(t, err)
+	t.Cleanup(func() { bucket.Close() })
+	return bucket
+}
+
+// keysOf returns the keys of all objects, a line each.
+func keysOf(t *testing.T, bucket *blob.Bucket) string {
+	t.Helper()
+	var keys strings.Builder
+	for list := bucket.List(nil); ; {
+		object, err := list.Next(context.Background())
+		if err == io.EOF {
+			return keys.String()
+		}
+		must(t, err)
+		keys.WriteString(object.Key + "\n")
+	}
+}
+
+func TestPurge_removes_the_snapshots_of_what_it_removes(t *testing.T) {
+	bucket := snapshottest.Memory(t).Bucket
+	faulty := snapshottest.NewFaulty(bucket)
+	s := newSnapshotScene(t, faulty.Bucket, ayb.SnapshotConfig{})
+	s.MustDatabase("alice/kept", "CREATE TABLE t (a)")
+	s.write("alice/db")
+	s.round()
+	must(t, s.DeleteDatabase(ctx, s.alice, "alice/db"))
+	s.write("alice/kept")
+	s.round()
+	if keys := keysOf(t, bucket); strings.Count(keys, "alice/db/") != 1 || strings.Count(keys, "alice/kept/") != 2 {
+		t.Fatalf("the bucket has\n%s", keys)
+	}
+	s.Clock.Advance(8 * 24 * 3600e9)
+	faulty.Arm(1, snapshottest.Fails)
+	if done, err := s.Purge(ctx, ayb.System); !errors.Is(err, ayb.ErrUnavailable) || done.Databases != 0 {
+		t.Fatalf("with a bucket that fails: %v, %v", done, err)
+	}
+	faulty.Arm(0, "")
+	if done, err := s.Purge(ctx, ayb.System); err != nil || done.Databases != 1 {
+		t.Fatalf("%v, %v", done, err)
+	}
+	if keys := keysOf(t, bucket); strings.Contains(keys, "alice/db/") || strings.Count(keys, "alice/kept/") != 2 {
+		t.Errorf("the bucket has\n%s", keys)
+	}
+}
+
+func TestUndelete_brings_the_snapshots_back(t *testing.T) {
+	s := newSnapshotScene(t, snapshottest.Memory(t).Bucket, ayb.SnapshotConfig{})
+	s.round()
+	must(t, s.DeleteDatabase(ctx, s.alice, "alice/db"))
+	s.MustDatabase("alice/db", "CREATE TABLE t (a)")
+	s.round()
+	must(t, s.RenameDatabase(ctx, s.alice, "alice/db", "second"))
+	_, err := s.UndeleteDatabase(ctx, s.alice, "alice/db")
+	must(t, err)
+	s.write("alice/db")
+	s.round()
+	if first, second := s.snapshots(t, "alice/db"), s.snapshots(t, "alice/second"); len(first) != 2 || len(second) != 1 {
+		t.Errorf("%v and %v", first, second)
+	}
+}
+
+// TestSnapshot_of_what_is_damaged flips bytes of the file that is copied, and of
+// the copy.
+func TestSnapshot_of_what_is_damaged(t *testing.T) {
+	for method, name := range map[hosting.CopyMethod]string{hosting.CopyVacuum: "Vacuum", hosting.CopyPages: "Backup"} {
+		t.Run("the database, by "+name, func(t *testing.T) {
+			s := newSnapshotScene(t, snapshottest.Memory(t).Bucket, ayb.SnapshotConfig{Method: method})
+			s.MustQuery(s.alice, "alice/db", "INSERT INTO t SELECT hex(randomblob(500)) FROM generate_series(1, 200)")
+			path := hosting.FilePath(s.DataPath()+"/owners", hosting.DB{Owner: s.db.Owner, Database: s.db.ID, Version: s.db.Version})
+			must(t, s.Close())
+			spoil(t, path)
+			s.Reopen()
+			_, err := s.CreateSnapshot(ctx, s.alice, "alice/db", "")
+			if !errors.Is(err, ayb.ErrInternal) || !strings.Contains(ayb.Message(err), "The database's file is damaged") || !strings.Contains(ayb.Message(err), "restore a snapshot") {
+				t.Errorf("%v: %s", err, ayb.Message(err))
+			}
+			if n := len(s.snapshots(t, "alice/db")); n != 0 {
+				t.Errorf("%d snapshots of a damaged database", n)
+			}
+			if left := s.images(t); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+// spoil zeroes the head of the third page.
+func spoil(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	must(t, err)
+	_, err = f.WriteAt(make([]byte, 64), 2*4096)
+	must(t, errors.Join(err, f.Close()))
+}

@@ -54,7 +54,7 @@ func (e *Engine) takeSnapshot(ctx context.Context, id ID, kind SnapshotKind, not
 	}
 	defer img.discard()
 	e.announce(ctx, state, list, content)
-	s, err := e.vault.Put(ctx, place, content, snapshot.Taking{Kind: kind, Note: note, Taken: snapshot.Stamp(list, e.now())})
+	s, err := e.vault.Put(ctx, place, content, snapshot.Taking{Kind: kind, Note: note, Taken: snapshot.Stamp(list, e.now().Truncate(time.Second))})
 	if err != nil {
 		return Snapshot{}, err
 	}

@@ -93,7 +93,7 @@ func TestExistingAyb(t *testing.T) {
 	if grants, err := c.Grants(ctx, "a/b", catalog.Page{}); err != nil || grants.Items[0].Access != catalog.ReadOnly {
 		t.Errorf("%+v, %v", grants, err)
 	}
-	if snapshots, err := c.Snapshots(ctx, "a/b", catalog.Page{}); err != nil || snapshots.Items[0].ID != "ff" || snapshots.Items[0].Modified.Unix() != 1723993504 {
+	if snapshots, err := c.Snapshots(ctx, "a/b", catalog.Page{}); err != nil || snapshots.Items[0].ID != "ff" || snapshots.Items[0].Taken.Unix() != 1723993504 {
 		t.Errorf("%+v, %v", snapshots, err)
 	}
 	_, err = c.Shared(ctx, catalog.Page{})

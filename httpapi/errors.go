@@ -40,6 +40,7 @@ var causes = []struct {
 }{
 	{ayb.ErrEmptyUpdate, wire.EmptyUpdateError},
 	{ayb.ErrOwnerAccess, wire.CantSetOwnerPermissions},
+	{ayb.ErrNoSnapshot, wire.SnapshotDoesNotExistError},
 	{ayb.ErrReserved, wire.RegistrationError},
 	{ayb.ErrMail, wire.EmailError},
 }

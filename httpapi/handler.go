@@ -193,6 +193,8 @@ func routes() []route {
 
 		{"GET", "/v1/{entity}/{database}/list_snapshots", bearer, 200, (*exchange).snapshots},
 		{"POST", "/v1/{entity}/{database}/restore_snapshot", bearer, 200, (*exchange).restoreSnapshot},
+		{"POST", "/v1/_/snapshots/{entity}/{database}", bearer, 201, (*exchange).createSnapshot},
+		{"DELETE", "/v1/_/snapshots/{entity}/{database}/{id}", bearer, 200, (*exchange).deleteSnapshot},
 
 		{"GET", "/v1/_/memberships", bearer, 200, (*exchange).memberships},
 		{"GET", "/v1/_/members/{entity}", bearer, 200, (*exchange).members},

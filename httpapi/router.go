@@ -6,7 +6,7 @@ import (
 )
 
 // maxParams is the most segments of a pattern that are parameters.
-const maxParams = 2
+const maxParams = 3
 
 // A router finds the route of a path. http.ServeMux is not it, because it
 // answers HEAD where there is a GET, says which methods there are, cleans paths

@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"strings"
-	"time"
 
-	"ayb"
 	"ayb/httpapi/wire"
 )
 
@@ -22,12 +20,39 @@ func (x *exchange) snapshots() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return wire.Snapshots{
-		Snapshots: wire.List(list.Items, func(s ayb.Snapshot) wire.Snapshot {
-			return wire.Snapshot{Modified: s.Taken.UTC().Format(time.RFC3339Nano), ID: s.ID}
-		}),
-		Next: x.linkNext(page, list.Next),
-	}, nil
+	return wire.Snapshots{Snapshots: wire.List(list.Items, wire.NewSnapshot), Next: x.linkNext(page, list.Next)}, nil
+}
+
+// createSnapshot takes a snapshot, with the note of the body if there is one.
+func (x *exchange) createSnapshot() (any, error) {
+	ref, err := x.ref()
+	if err != nil {
+		return nil, err
+	}
+	body, err := x.body(x.opt.MaxBodyBytes)
+	if err != nil {
+		return nil, err
+	}
+	var sent wire.NewSnapshotNote
+	if len(body) > 0 {
+		if err := decodeJSON(body, &sent); err != nil {
+			return nil, err
+		}
+	}
+	s, err := x.eng.CreateSnapshot(x.ctx(), x.caller, ref, sent.Note)
+	if err != nil {
+		return nil, err
+	}
+	return wire.NewSnapshot(s), nil
+}
+
+// deleteSnapshot removes a snapshot.
+func (x *exchange) deleteSnapshot() (any, error) {
+	ref, err := x.ref()
+	if err != nil {
+		return nil, err
+	}
+	return empty{}, x.eng.DeleteSnapshot(x.ctx(), x.caller, ref, x.param(2))
 }
 
 // restoreSnapshot puts a database back to the snapshot that the body names.

@@ -46,6 +46,8 @@ type clientCommand struct {
 	Deleted         deletedCommand         `cmd:"" name:"deleted" group:"Databases" help:"List the databases that can be brought back."`
 	UndeleteDB      undeleteCommand        `cmd:"" name:"undelete_database" group:"Databases" help:"Bring a deleted database back."`
 	ListSnapshots   listSnapshotsCommand   `cmd:"" name:"list_snapshots" group:"Databases" help:"List the snapshots of a database."`
+	CreateSnapshot  createSnapshotCommand  `cmd:"" name:"create_snapshot" group:"Databases" help:"Take a snapshot of a database, which stays until you delete it."`
+	DeleteSnapshot  deleteSnapshotCommand  `cmd:"" name:"delete_snapshot" group:"Databases" help:"Delete a snapshot."`
 	RestoreSnapshot restoreSnapshotCommand `cmd:"" name:"restore_snapshot" group:"Databases" help:"Put a database back to what it was."`
 	UpdateDatabase  updateDatabaseCommand  `cmd:"" name:"update_database" group:"Sharing" help:"Say what everybody may do with a database."`
 	Share           shareCommand           `cmd:"" name:"share" group:"Sharing" help:"Say what somebody may do with a database."`

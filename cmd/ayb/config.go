@@ -49,7 +49,7 @@ type config struct {
 		File struct{ Path string }
 	}
 	Limits    limits
-	Snapshots bucketConfig
+	Snapshots snapshotConfig
 	Deletion  struct{ Keep time.Duration }
 	Audit     struct {
 		Keep time.Duration
@@ -65,9 +65,7 @@ type config struct {
 
 	// unused takes the values of settings that this build refuses.
 	unused struct {
-		text   string
-		number int64
-		span   time.Duration
+		text string
 	}
 
 	file string // the file that was read; empty if there is none
@@ -95,6 +93,7 @@ func newConfig() *config {
 	c.Deletion.Keep = 7 * day
 	c.Audit.Keep, c.Audit.Rows = 90*day, 1_000_000
 	c.Log.Format, c.Log.Level = "text", "info"
+	c.Snapshots = newSnapshotConfig()
 	c.Isolation.Mode, c.Isolation.Workers, c.Isolation.Idle = defaultIsolation(), 256, time.Minute
 	c.Limits = limits{
 		QueryTime: 30 * time.Second, MaintenanceTime: 10 * time.Minute, StreamTime: time.Hour,
@@ -169,6 +168,7 @@ func (c *config) check(s *settingTable) {
 	if n := c.Limits.ValueBytes; n > 0 && n < leastValueBytes {
 		s.problem(s.from("limits.value_bytes"), "limits.value_bytes must be at least 1KiB")
 	}
+	c.Snapshots.check(s)
 	if from := s.fromAny("email.smtp.smtp_host", "email.smtp.smtp_port", "email.smtp.smtp_username", "email.smtp.smtp_password", "email.smtp.security"); from != "" {
 		c.checkMailServer(s, from)
 	}
@@ -288,6 +288,8 @@ func (c *config) engine() ayb.Config {
 		DeletionKeep: c.Deletion.Keep,
 		TokenIdle:    idle,
 		Audit:        ayb.AuditConfig{Keep: c.Audit.Keep, Rows: c.Audit.Rows},
+
+		Snapshots: c.Snapshots.engine(),
 
 		EmailKeys:     keys,
 		EmailTokenTTL: time.Duration(c.Authentication.TokenExpirationSeconds) * time.Second,

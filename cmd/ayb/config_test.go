@@ -143,9 +143,22 @@ func TestConfig_problems_between_settings(t *testing.T) {
 		{name: "a password in the open", text: "[email]\nfrom = 'a@example.org'\nsmtp_host = 'mail'\nsmtp_username = 'u'\nsmtp_password = 'p'\nsecurity = 'plain'\n", want: problems{
 			`ayb.toml:3: email.smtp: A password is not sent to another machine without encryption; set the security of the mail server to tls or starttls`,
 		}},
-		{name: "rooms that are not built", text: "[snapshots]\nbucket = 'b'\nregion = 'r'\n[snapshots.automation]\ninterval = '10m'\n[metrics]\nlisten = '127.0.0.1:9000'\n", want: problems{
-			`ayb.toml:7: metrics.listen: this build can't serve metrics yet; remove the table [metrics]`,
-			`ayb.toml:2: snapshots.bucket: this build can't take snapshots yet; remove the table [snapshots]`,
+		{name: "rooms that are not built", text: "[metrics]\nlisten = '127.0.0.1:9000'\n", want: problems{
+			`ayb.toml:2: metrics.listen: this build can't serve metrics yet; remove the table [metrics]`,
+		}},
+		{name: "a bucket by halves", text: "[snapshots]\nbucket = 'b'\naccess_key_id = 'id'\n[snapshots.automation]\ninterval = '10m'\n", want: problems{
+			`ayb.toml:5: snapshots.automation.max_snapshots is missing: how many snapshots of rounds are kept of a database; 0 is all`,
+			`ayb.toml:2: snapshots.secret_access_key is missing: the secret of the access key`,
+		}},
+		{name: "a bucket twice", text: "[snapshots]\nurl = 's3://b'\nbucket = 'b'\n", want: problems{
+			`ayb.toml:2: snapshots.url says all of where the bucket is; remove bucket, access_key_id, secret_access_key, endpoint_url, region and force_path_style, or url`,
+		}},
+		{name: "rounds without a bucket", text: "[snapshots.automation]\nmax_snapshots = 3\n", want: problems{
+			`ayb.toml:2: snapshots.automation.interval is missing: the time between two rounds, like "10m"`,
+			`ayb.toml:2: snapshots.url is missing: where snapshots are kept, like s3://BUCKET or file:///DIRECTORY; or snapshots.bucket with its keys`,
+		}},
+		{name: "two prefixes", text: "[snapshots]\nurl = 's3://b'\npath_prefix = 'a'\nbucket_prefix = 'a'\n", want: problems{
+			`ayb.toml:4: snapshots.bucket_prefix means the same as what stands on ayb.toml:3; remove one of them`,
 		}},
 		{name: "walls where there can be none", text: "[isolation]\nmode = 'in-process'\nnsjail_path = '/bin/nsjail'\nrequire = true\n", want: problems{
 			`ayb.toml:4: isolation.require: there are no walls of the operating system within the server process; set isolation.mode to "process", or remove the setting`,

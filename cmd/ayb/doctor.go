@@ -90,7 +90,3 @@ func (c *config) isLocal() bool {
 	addr, err := netip.ParseAddr(c.Host)
 	return c.Host == "localhost" || err == nil && addr.IsLoopback()
 }
-
-func (c *config) examineSnapshots(context.Context) []finding {
-	return []finding{found(fine, "snapshots", "not configured; this build can't take them yet, so back up %s by other means while the server is stopped", c.DataPath)}
-}

@@ -50,7 +50,7 @@ func TestDoctor_before_the_first_start(t *testing.T) {
 		{fine, "metadata", "is empty"},
 		{fine, "e-mail", "emails.jsonl can be written"},
 		{warning, "e-mail", "there is no mail server"},
-		{fine, "snapshots", "not configured"},
+		{warning, "snapshots", "not configured"},
 		{fine, "isolation", "worker processes stand behind"},
 	} {
 		if !has(report, want.grade, want.subject, want.text) {

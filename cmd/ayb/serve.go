@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"gocloud.dev/blob"
+
 	"ayb"
 	"ayb/fault"
 	"ayb/httpapi"
@@ -72,7 +74,12 @@ func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger, s
 		return err
 	}
 	defer func() { err = errors.Join(err, walls.close()) }()
-	eng, err := openEngine(ctx, c, walls, port, out, logger)
+	bucket, closeBucket, err := c.Snapshots.openBucket(ctx, logger)
+	if err != nil {
+		return err
+	}
+	defer closeBucket()
+	eng, err := openEngine(ctx, c, walls, bucket, port, out, logger)
 	if ctx.Err() != nil && eng == nil {
 		return nil // stopped before it had begun
 	}
@@ -126,13 +133,14 @@ func listen(ctx context.Context, c *config) (net.Listener, error) {
 	return nil, fault.New(fault.Unavailable, "The server can't listen on %s: %s", c.address(), reason)
 }
 
-// openEngine opens the engine with e-mail as configured.
-func openEngine(ctx context.Context, c *config, walls *isolation, port int, out io.Writer, logger *slog.Logger) (*ayb.Engine, error) {
+// openEngine opens the engine with e-mail and snapshots as configured.
+func openEngine(ctx context.Context, c *config, walls *isolation, bucket *blob.Bucket, port int, out io.Writer, logger *slog.Logger) (*ayb.Engine, error) {
 	cfg := c.engine()
 	cfg.Logger = logger
 	if walls.runner != nil {
 		cfg.Runner = walls.runner
 	}
+	cfg.Snapshots.Bucket = bucket
 	cfg.PublicURL = c.publicURL(port)
 	cfg.Mail = mail.New(logger, c.transports(out, logger)...)
 	return ayb.Open(ctx, cfg)

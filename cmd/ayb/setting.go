@@ -40,11 +40,8 @@ func parent(name string) string {
 	return name[:max(0, strings.LastIndexByte(name, '.'))]
 }
 
-// What this build has no room for yet.
-const (
-	noSnapshots = "this build can't take snapshots yet; remove the table [snapshots]"
-	noMetrics   = "this build can't serve metrics yet; remove the table [metrics]"
-)
+// noMetrics is what this build has no room for yet.
+const noMetrics = "this build can't serve metrics yet; remove the table [metrics]"
 
 // maxText is the most that a text in SQLite may be allowed, in bytes. SQLite's
 // own bound is near 1 GB.
@@ -57,7 +54,7 @@ const flatMail = "email."
 // settings lists every setting with where c keeps it, in the order in which
 // people meet them. The values that c holds now are the defaults.
 func (c *config) settings() []*setting {
-	return slices.Concat(c.serverSettings(), c.accountSettings(), c.mailSettings(), c.limitSettings(), c.upkeepSettings(), c.snapshotSettings())
+	return slices.Concat(c.serverSettings(), c.accountSettings(), c.mailSettings(), c.limitSettings(), c.upkeepSettings(), c.Snapshots.settings())
 }
 
 func (c *config) serverSettings() []*setting {
@@ -170,32 +167,4 @@ func (c *config) upkeepSettings() []*setting {
 		{name: "isolation.workers", value: numberValue{&c.Isolation.Workers, 1, 100_000}, about: "Worker processes at once; idle ones make room for others."},
 		{name: "isolation.idle", value: durationValue{&c.Isolation.Idle, time.Second}, about: "How long a worker process stays when nobody needs it."},
 	}
-}
-
-func (c *config) snapshotSettings() []*setting {
-	b := &c.Snapshots
-	text, number, span := textValue{&c.unused.text, nil}, numberValue{&c.unused.number, 0, math.MaxUint16}, durationValue{&c.unused.span, time.Second}
-	entry := func(name string, v value, about string) *setting {
-		return &setting{name: "snapshots." + name, value: v, later: noSnapshots, unset: "none", about: about}
-	}
-	list := []*setting{
-		entry("url", textValue{&b.URL, nil}, "The bucket: s3://..., gs://..., azblob://... or file:///..."),
-		entry("bucket", textValue{&b.Bucket, nil}, "The S3 bucket, if there is no url."),
-		entry("path_prefix", textValue{&b.PathPrefix, nil}, "What the keys in the bucket begin with."),
-		entry("access_key_id", textValue{&b.AccessKeyID, nil}, "The access key for it."),
-		entry("secret_access_key", textValue{&b.SecretAccessKey, nil}, "The secret of the access key."),
-		entry("endpoint_url", textValue{&b.EndpointURL, optional(webURL)}, "The address of a service that is compatible with S3."),
-		entry("region", textValue{&b.Region, nil}, "The region of the bucket."),
-		entry("force_path_style", boolValue{&b.ForcePathStyle}, "Whether the bucket's name stands in the path."),
-		entry("sqlite_method", text, "How SQLite databases are copied."),
-		entry("keep_replaced", span, "How long what a restore replaced is kept."),
-		entry("automation.interval", span, "Between two rounds."),
-		entry("automation.max_snapshots", number, "How many are kept of a database."),
-	}
-	for _, s := range list {
-		if s.key() == "path_prefix" {
-			s.also = []string{"snapshots.bucket_prefix"}
-		}
-	}
-	return list
 }

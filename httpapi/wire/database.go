@@ -185,15 +185,3 @@ type OfferAnswer struct {
 	Entity string `json:"entity"`
 	Slug   string `json:"slug"`
 }
-
-// Snapshots is the list of a database's snapshots.
-type Snapshots struct {
-	Snapshots []Snapshot `json:"snapshots"`
-	Next      string     `json:"next,omitempty"`
-}
-
-// A Snapshot is an entry of that list.
-type Snapshot struct {
-	Modified string `json:"last_modified_at"` // RFC 3339
-	ID       string `json:"snapshot_id"`
-}

@@ -97,7 +97,13 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	if u.IsZero() {
 		return []byte("null"), nil
 	}
-	b := u.AppendFormat([]byte{'"'}, timeLayout)
+	return append(withFraction([]byte{'"'}, u, timeLayout), '"'), nil
+}
+
+// withFraction appends a time with as many digits behind the second as it takes:
+// none, 3, 6 or 9.
+func withFraction(b []byte, u time.Time, layout string) []byte {
+	b = u.AppendFormat(b, layout)
 	switch ns := u.Nanosecond(); {
 	case ns == 0:
 	case ns%1_000_000 == 0:
@@ -107,7 +113,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	default:
 		b = fmt.Appendf(b, ".%09d", ns)
 	}
-	return append(b, '"'), nil
+	return b
 }
 
 // UnmarshalJSON reads what MarshalJSON writes.

@@ -8,12 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"ayb/snapshot/snapshottest"
 )
 
 // The stories in testdata/scripts are told by the program itself and by curl;
@@ -33,6 +36,9 @@ import (
 //	                        a BODY that ends in ... is how it begins
 //	query NAME E/D SQL      sends SQL as an account, or as "nobody"; answer follows
 //	await FILE              waits until a file has content
+//	snapshots NAME E/D N    waits until an account sees N snapshots of a database
+//	s3 BUCKET               starts a server of S3 with a bucket, and sets the variables for it
+//	drop BUCKET             removes the bucket with all that is in it
 func TestScript(t *testing.T) {
 	t.Parallel()
 	require(t, "curl")
@@ -61,6 +67,10 @@ func TestScript(t *testing.T) {
 			"answer":  storyCommand((*story).answer),
 			"query":   storyCommand((*story).query),
 			"await":   storyCommand((*story).await),
+
+			"snapshots": storyCommand((*story).snapshots),
+			"s3":        storyCommand((*story).startS3),
+			"drop":      storyCommand((*story).dropBucket),
 		},
 	})
 }
@@ -83,6 +93,9 @@ type story struct {
 	server *process
 	status string // of the last answer
 	body   string
+	s3     *snapshottest.Server
+
+	environ []string // of servers from now on
 }
 
 type storyKey struct{}
@@ -107,7 +120,7 @@ func argumentCount(ts *testscript.TestScript, args []string, least, most int) {
 
 func (s *story) start(ts *testscript.TestScript, environ []string) {
 	// A story makes more accounts in a moment than a person does.
-	s.server = startServer(s.t, s.dir, append([]string{"AYB__LIMITS__REQUEST_RATE=100000"}, environ...)...)
+	s.server = startServer(s.t, s.dir, slices.Concat([]string{"AYB__LIMITS__REQUEST_RATE=100000"}, s.environ, environ)...)
 	ts.Setenv("URL", s.server.url)
 	ts.Setenv("ADDRESS", strings.TrimPrefix(s.server.url, "http://"))
 }
@@ -238,4 +251,39 @@ func (s *story) await(ts *testscript.TestScript, args []string) {
 			ts.Fatalf("%s stays empty", args[0])
 		}
 	}
+}
+
+func (s *story) snapshots(ts *testscript.TestScript, args []string) {
+	argumentCount(ts, args, 3, 3)
+	deadline := time.After(patience)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		s.curl(ts, []string{s.server.url + "/v1/" + args[1] + "/list_snapshots", "-H", ts.Getenv(args[0])})
+		if fmt.Sprint(strings.Count(s.body, `"snapshot_id"`)) == args[2] {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			ts.Fatalf("there are not %s snapshots of %s: %s\n%s", args[2], args[1], s.body, s.server.errout)
+		}
+	}
+}
+
+func (s *story) startS3(ts *testscript.TestScript, args []string) {
+	argumentCount(ts, args, 1, 1)
+	s.s3 = snapshottest.S3(s.t)
+	s.s3.Make(s.t, args[0])
+	for name, value := range map[string]string{
+		"BUCKET": args[0], "ENDPOINT_URL": s.s3.Endpoint, "ACCESS_KEY_ID": s.s3.AccessKeyID, "SECRET_ACCESS_KEY": s.s3.SecretAccessKey, "FORCE_PATH_STYLE": "true",
+	} {
+		ts.Setenv("AYB__SNAPSHOTS__"+name, value)
+		s.environ = append(s.environ, "AYB__SNAPSHOTS__"+name+"="+value)
+	}
+}
+
+func (s *story) dropBucket(ts *testscript.TestScript, args []string) {
+	argumentCount(ts, args, 1, 1)
+	s.s3.Remove(s.t, args[0])
 }

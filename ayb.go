@@ -115,7 +115,10 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	if e.runner, err = openRunner(e.cfg); err != nil {
 		return nil, err
 	}
-	e.vault, e.taking = openVault(e.cfg), make(chan struct{}, e.cfg.Snapshots.Parallel)
+	if e.vault, err = openVault(ctx, e.cfg, e.store); err != nil {
+		return nil, err
+	}
+	e.taking = make(chan struct{}, e.cfg.Snapshots.Parallel)
 	if err := e.sweepImages(); err != nil {
 		e.log.Warn("temporary copies of databases are removed at the next start", "error", err)
 	}

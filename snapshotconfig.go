@@ -2,6 +2,9 @@ package ayb
 
 import (
 	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"gocloud.dev/blob"
@@ -9,6 +12,7 @@ import (
 	"ayb/fault"
 	"ayb/hosting"
 	"ayb/snapshot"
+	"ayb/store"
 )
 
 // SnapshotConfig says where snapshots go and how they are taken.
@@ -18,6 +22,12 @@ type SnapshotConfig struct {
 	// prefix. Nil: no snapshots are taken. What changes meanwhile is remembered,
 	// and in the first round after there is a bucket.
 	Bucket *blob.Bucket
+
+	// Name tells the bucket from others, for example by its URL. When another name
+	// is given than the last time, everything counts as changed, since nothing of it
+	// is in the new bucket. It is stored as a hash. May be empty if it is always the
+	// same bucket.
+	Name string
 
 	// SetMetadata is snapshot.Options.SetMetadata: what the bucket's driver needs
 	// to change the metadata of an object without sending it again. May be nil.
@@ -90,11 +100,19 @@ func (c SnapshotConfig) policy() snapshot.Policy {
 }
 
 // openVault returns the vault in the bucket; nil if there is none.
-func openVault(cfg Config) *snapshot.Vault {
+func openVault(ctx context.Context, cfg Config, metadata *store.Store) (*snapshot.Vault, error) {
 	if cfg.Snapshots.Bucket == nil {
-		return nil
+		return nil, nil
+	}
+	name := sha256.Sum256([]byte(cfg.Snapshots.Name))
+	isNew, err := metadata.UseBucket(ctx, hex.EncodeToString(name[:]))
+	if err != nil {
+		return nil, err
+	}
+	if isNew {
+		cfg.Logger.InfoContext(ctx, "snapshots go to a bucket that was not used before; the next round takes one of every database")
 	}
 	return snapshot.New(cfg.Snapshots.Bucket, snapshot.Options{
 		BytesPerSecond: cfg.Snapshots.BytesPerSecond, SetMetadata: cfg.Snapshots.SetMetadata, Logger: cfg.Logger, Now: cfg.Now,
-	})
+	}), nil
 }

@@ -209,6 +209,26 @@ func TestRound_ends_when_the_bucket_is_gone(t *testing.T) {
 	}
 }
 
+func TestRound_begins_anew_in_another_bucket(t *testing.T) {
+	dir := t.TempDir()
+	for _, test := range []struct {
+		name string
+		want int
+	}{{"one", 1}, {"one", 0}, {"two", 1}, {"two", 0}} {
+		bucket := snapshottest.Memory(t).Bucket // they are all empty
+		f := aybtest.New(t, &ayb.Config{DataPath: dir, Snapshots: ayb.SnapshotConfig{Bucket: bucket, Name: test.name}})
+		if _, err := f.Database(ctx, ayb.System, "alice/db"); err != nil {
+			f.MustEntity("alice")
+			f.MustDatabase("alice/db", "CREATE TABLE t (a)")
+		}
+		f.Round(ctx)
+		if keys := keysOf(t, bucket); strings.Count(keys, "alice/db/") != test.want {
+			t.Errorf("bucket %s has %q", test.name, keys)
+		}
+		must(t, f.Close())
+	}
+}
+
 // TestClose_ends_a_round_and_a_snapshot has the bucket hang.
 func TestClose_ends_a_round_and_a_snapshot(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 5, 6} {

@@ -113,6 +113,30 @@ func (s *Store) ClearChanged(ctx context.Context, id, mark catalog.ID) (cleared 
 	return cleared && err == nil, err
 }
 
+// UseBucket remembers that snapshots go to the bucket of that name, of at most 64
+// characters. If they went to another one before, everything that has been written
+// counts as changed, deleted databases included, and it reports true: none of it
+// is in this bucket.
+func (s *Store) UseBucket(ctx context.Context, name string) (isNew bool, err error) {
+	err = s.write(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		known, err := tx.NewSelect().Table("snapshot_bucket").Where("name = ?", name).Count(ctx)
+		if isNew = known == 0; err != nil || !isNew {
+			return err
+		}
+		for _, change := range []*bun.RawQuery{
+			tx.NewRaw("DELETE FROM snapshot_bucket"),
+			tx.NewRaw("INSERT INTO snapshot_bucket (name) VALUES (?)", name),
+			tx.NewRaw("UPDATE database SET changed = version WHERE written AND changed IS NULL"),
+		} {
+			if _, err := change.Exec(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return isNew && err == nil, err
+}
+
 // ClaimPlace gives a live database a place in the bucket, unless it has one.
 // Errors: NotFound, Exists if it is another's, in any case, deleted ones
 // included.

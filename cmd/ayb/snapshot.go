@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math"
+	"strings"
 	"time"
 
 	"gocloud.dev/blob"
@@ -110,7 +111,9 @@ func (c *snapshotConfig) check(s *settingTable) {
 
 // engine returns the configuration of the engine, without the bucket.
 func (c *snapshotConfig) engine() ayb.SnapshotConfig {
+	prefix, _ := c.prefix() // checked when it was read
 	cfg := ayb.SnapshotConfig{
+		Name:        strings.Join([]string{c.URL, c.EndpointURL, c.Bucket, prefix}, " "),
 		SetMetadata: setBucketMetadata, KeepReplaced: c.KeepReplaced, Parallel: int(c.Parallel), BytesPerSecond: c.BytesPerSecond,
 	}
 	if c.Method == methodBackup {

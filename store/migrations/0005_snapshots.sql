@@ -17,3 +17,8 @@ CREATE INDEX database_snapshots_due ON database (snapshots_due_at) WHERE snapsho
 -- As of when the database is proven to be restorable: when that snapshot was
 -- taken that a drill has restored last.
 ALTER TABLE database ADD COLUMN proven_at BIGINT;
+
+-- The bucket that the changes are noted for: at most one row.
+CREATE TABLE snapshot_bucket (
+    name {{.Text}} NOT NULL PRIMARY KEY CHECK (length(name) <= 64)
+);

@@ -50,11 +50,34 @@ var snapshotTests = []test{
 		same(t, f.changedOf(t, e), []catalog.Slug{"first"})
 		refused(t, f.MarkChanged(ctx, f.newID(), mark), fault.NotFound)
 	}},
+	{"in_another_bucket_there_is_nothing_yet", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		e := f.newEntity(t, "moving")
+		d := f.newDatabase(t, e, "written")
+		f.newDatabase(t, e, "unwritten")
+		use := func(name string, want bool) {
+			t.Helper()
+			isNew, err := f.UseBucket(ctx, name)
+			must(t, err)
+			same(t, isNew, want)
+		}
+		use("one", true)
+		mark := f.newID()
+		must(t, f.MarkWritten(ctx, d.ID, mark))
+		_, err := f.ClearChanged(ctx, d.ID, mark)
+		must(t, err)
+		use("one", false)
+		same(t, len(f.changedOf(t, e)), 0)
+		use("two", true)
+		same(t, f.changedOf(t, e), []catalog.Slug{"written"})
+		use("two", false)
+	}},
 	{"what_is_deleted_is_not_looked_for", func(t *testing.T, f *fixture) {
 		ctx := context.Background()
 		e := f.newEntity(t, "vanishing")
 		d, other := f.newDatabase(t, e, "gone"), f.newDatabase(t, e, "other")
 		for _, d := range []catalog.Database{d, other} {
+			f.clock.advance(time.Second)
 			must(t, f.MarkWritten(ctx, d.ID, f.newID()))
 			must(t, f.SetSnapshotsDue(ctx, d.ID, f.clock.Now()))
 		}

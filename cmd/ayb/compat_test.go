@@ -458,7 +458,7 @@ func TestCompat_query(t *testing.T) {
 		good("SELECT MAX(version) AS v FROM _ayb_migrations WHERE app_id = 'x'", `{"fields":["v"],"rows":[[null]]}`),
 		bad("CREATE TABLE t(a)", `{"type":"Other","message":"table t already exists...`),
 		bad("ALTER TABLE t ADD COLUMN b", `{"type":"Other","message":"duplicate column name: b...`),
-		bad("SELECT * FROM nope", refusal("invalid", "no such table: nope")),
+		bad("SELECT * FROM nope", `{"type":"Other","message":"no such table: nope","kind":"invalid","sqlite_code":1}`),
 		bad("selec 1", `{"type":"Other","message":"near \"selec\": syntax error...`),
 		bad("INSERT INTO t(b) VALUES ('two')", `{"type":"Other","message":"UNIQUE constraint failed: t.b...`),
 		bad("INSERT INTO t(b, c) VALUES ('x', NULL)", `{"type":"Other","message":"NOT NULL constraint failed: t.c...`),

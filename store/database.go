@@ -370,7 +370,7 @@ func (s *Store) PurgeDatabase(ctx context.Context, id catalog.ID) error {
 		badReference: {fault.Conflict, "The database has just been shared; try again"},
 	}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
-		for _, hanging := range []any{(*tokenRow)(nil), (*grantRow)(nil), (*offerRow)(nil)} {
+		for _, hanging := range []any{(*tokenRow)(nil), (*grantRow)(nil), (*offerRow)(nil), (*replacedRow)(nil)} {
 			if _, err := tx.NewDelete().Model(hanging).Where("database_id = ?", id).Exec(ctx); err != nil {
 				return err
 			}

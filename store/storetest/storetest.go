@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(testing.TB) *Database) {
 		{"member", memberTests},
 		{"offer", offerTests},
 		{"snapshot", snapshotTests},
+		{"replaced", replacedTests},
 		{"audit", auditTests},
 		{"page", pageTests},
 		{"cache", cacheTests},

@@ -45,11 +45,12 @@ func (v *Vault) Get(ctx context.Context, place Place, id string, w io.Writer) (c
 
 // Fetch is Get into a new file, for this user alone, which is there and durable
 // if there is no error, and not there if there is one. Its directory must be on
-// one file system with it, and no other call may have the same path. Errors: as
-// Get, and [ErrDiskFull].
-func (v *Vault) Fetch(ctx context.Context, place Place, id, path string) (s catalog.Snapshot, err error) {
+// one file system with it, and no other call may have the same path. told is called
+// now and then with how many bytes of the image there are; nil: nobody wants to
+// know. Errors: as Get, and [ErrDiskFull].
+func (v *Vault) Fetch(ctx context.Context, place Place, id, path string, told func(bytes int64)) (s catalog.Snapshot, err error) {
 	err = whole(path, func(w io.Writer) (err error) {
-		s, err = v.Get(ctx, place, id, w)
+		s, err = v.Get(ctx, place, id, &counter{to: w, told: told})
 		return err
 	})
 	return s, err
@@ -99,12 +100,15 @@ func (w *localWriter) Write(p []byte) (int, error) {
 type counter struct {
 	to   io.Writer
 	size int64
+	told func(size int64) // nil: nobody wants to know
 }
 
 // Write writes.
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.to.Write(p)
-	c.size += int64(n)
+	if c.size += int64(n); c.told != nil {
+		c.told(c.size)
+	}
 	return n, err
 }
 

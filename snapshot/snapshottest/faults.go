@@ -155,7 +155,7 @@ func operations(t *testing.T, r *room) []operation {
 			return nil
 		}, func(bool) error { return nil }},
 		{"get", func(ctx context.Context, v *snapshot.Vault) error {
-			_, err := v.Fetch(ctx, place.Again(2), stored.ID, fetched)
+			_, err := v.Fetch(ctx, place.Again(2), stored.ID, fetched, nil)
 			return err
 		}, func(failed bool) error {
 			got, err := os.ReadFile(fetched)

@@ -21,7 +21,7 @@ func each(t *testing.T, what string, r *room, v *snapshot.Vault, cause error) {
 	ctx := t.Context()
 	_, put := v.Put(ctx, place, image, snapshot.Taking{Taken: noon})
 	_, all := v.All(ctx, place)
-	_, get := v.Fetch(ctx, place, image.ID, filepath.Join(r.dir, "fetched"))
+	_, get := v.Fetch(ctx, place, image.ID, filepath.Join(r.dir, "fetched"), nil)
 	_, stat := v.Stat(ctx, place, image.ID)
 	_, fetchFile := v.FetchFile(ctx, "metadata", filepath.Join(r.dir, "fetched"))
 	_, files := v.Files(ctx)

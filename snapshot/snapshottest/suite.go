@@ -149,7 +149,7 @@ func roundTrip(t *testing.T, r *room) {
 			t.Errorf("%d bytes come back as %d, %v", len(content), len(got), err)
 		}
 		path := filepath.Join(r.dir, s.ID)
-		fetched, err := r.vault.Fetch(t.Context(), place, s.ID, path)
+		fetched, err := r.vault.Fetch(t.Context(), place, s.ID, path, nil)
 		must(t, err)
 		file, err := os.ReadFile(path)
 		info, _ := os.Stat(path)
@@ -413,7 +413,7 @@ func damage(t *testing.T, r *room) {
 		t.Helper()
 		must(t, r.WriteAll(t.Context(), key, object, &blob.WriterOptions{Metadata: attributes.Metadata}))
 		path := filepath.Join(r.dir, "fetched")
-		_, err := r.vault.Fetch(t.Context(), place, s.ID, path)
+		_, err := r.vault.Fetch(t.Context(), place, s.ID, path, nil)
 		if !slices.ContainsFunc(causes, func(cause error) bool { return errors.Is(err, cause) }) {
 			t.Errorf("%s: %v, want one of %v", what, err, causes)
 		}

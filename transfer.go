@@ -95,8 +95,12 @@ func (c *call) mayCreateFor(ctx context.Context, ent Entity) (bool, error) {
 // another's. It is noted on disk before anything else happens, so that after a
 // crash at any point the metadata says which of the two versions is current, and
 // the note says where to find the other one.
+//
+// A restore is such a move within one directory. What it puts away is not removed
+// but given another name, Keep.
 type transfer struct {
 	From, To hosting.DB
+	Keep     ID `json:",omitzero"`
 }
 
 // transfer moves a database whose lock is held; of the move its versions are set
@@ -108,6 +112,15 @@ func (e *Engine) transfer(ctx context.Context, db Database, move store.Move) err
 	}
 	t := transfer{From: fileOf(db), To: hosting.DB{Owner: move.Owner, Database: db.ID, Version: e.ids.next()}}
 	move.From, move.Version = t.From.Version, t.To.Version
+	return e.replace(ctx, t, func() error { return unmovable(e.copyVersion(t, db.Written)) }, func() error {
+		return e.store.MoveDatabase(ctx, db.ID, move)
+	})
+}
+
+// replace puts one version of a database, whose lock is held, in the place of
+// another while nothing runs on either: make makes its files, and flip makes it
+// current in the metadata, in one step.
+func (e *Engine) replace(ctx context.Context, t transfer, make, flip func() error) error {
 	// Both are released, so that the Runner measures both owners anew.
 	var resumes []func()
 	resume := func() {
@@ -123,26 +136,27 @@ func (e *Engine) transfer(ctx context.Context, db Database, move store.Move) err
 		}
 		resumes = append(resumes, again)
 	}
+	database := t.From.Database
 	// A note that an earlier transfer has left behind is settled first.
-	if err := e.settle(ctx, db.ID); err != nil {
+	if err := e.settle(ctx, database); err != nil {
 		return err
 	}
 	if err := e.note(t); err != nil {
 		return unmovable(err)
 	}
-	err := unmovable(e.copyVersion(t, db.Written))
+	err := make()
 	if err == nil {
-		err = e.store.MoveDatabase(ctx, db.ID, move)
+		err = flip()
 	}
 	// Whether or not it was moved, and even if that is not known, what is not
 	// current goes; the caller's impatience does not matter for it.
-	if unsettled := e.settle(context.WithoutCancel(ctx), db.ID); unsettled != nil {
+	if unsettled := e.settle(context.WithoutCancel(ctx), database); unsettled != nil {
 		// Until then nobody gets in: both versions are the same file, and what is
 		// written by way of the one that goes would be lost.
-		e.log.Warn("a transfer could not be completed yet", "database", db.ID, "error", unsettled)
+		e.log.Warn("a transfer could not be completed yet", "database", database, "error", unsettled)
 		later := resume
 		resume = func() {}
-		e.background.Go(func() { e.settleLater(db.ID, later) })
+		e.background.Go(func() { e.settleLater(database, later) })
 	}
 	return err
 }
@@ -255,8 +269,9 @@ func (e *Engine) readNote(database ID) (t transfer, ok bool, err error) {
 	return t, err == nil, err
 }
 
-// settle removes the version that a noted transfer has not made current, or no
-// longer, and then the note. As long as the database is deleted nothing is done.
+// settle puts away the version that a noted transfer has not made current, or no
+// longer, and then removes the note. As long as the database is deleted nothing is
+// done.
 func (e *Engine) settle(ctx context.Context, database ID) error {
 	t, ok, err := e.readNote(database)
 	if err != nil {
@@ -270,10 +285,15 @@ func (e *Engine) settle(ctx context.Context, database ID) error {
 		return orMissing(err, nil)
 	}
 	for _, version := range []hosting.DB{t.From, t.To} {
-		if version != fileOf(db) {
-			if err := e.removeVersion(version); err != nil {
-				return unmovable(err)
-			}
+		if version == fileOf(db) {
+			continue
+		}
+		putAway := e.removeVersion
+		if version == t.From && !t.Keep.IsZero() {
+			putAway = func(version hosting.DB) error { return ignoreMissing(e.renameVersion(version, t.Keep)) }
+		}
+		if err := putAway(version); err != nil {
+			return unmovable(err)
 		}
 	}
 	return unmovable(os.Remove(e.notePath(database)))
@@ -287,6 +307,16 @@ func (e *Engine) removeVersion(version hosting.DB) error {
 	}
 	os.Remove(hosting.DatabasePath(e.cfg.owners(), version.Owner, version.Database)) // fails if not empty
 	return nil
+}
+
+// renameVersion gives the files of a version to another version of the database.
+func (e *Engine) renameVersion(version hosting.DB, to ID) error {
+	from := hosting.VersionPath(e.cfg.owners(), version)
+	version.Version = to
+	if err := os.Rename(from, hosting.VersionPath(e.cfg.owners(), version)); err != nil {
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(from))
 }
 
 // sweepTransfers settles what earlier transfers have left behind. What can't be

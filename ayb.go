@@ -66,6 +66,10 @@ type Engine struct {
 
 	// moving holds the databases whose file is being made or moved.
 	moving locks
+	// keeping holds what restores have put away and is being uploaded, or removed.
+	keeping locks
+	// restoring holds the databases that are being restored.
+	restoring locks
 	// snapshotting holds the databases of which a snapshot is being taken, or whose
 	// snapshots are being removed.
 	snapshotting locks
@@ -119,7 +123,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		return nil, err
 	}
 	e.taking = make(chan struct{}, e.cfg.Snapshots.Parallel)
-	if err := e.sweepImages(); err != nil {
+	if err := e.sweepImages(ctx); err != nil {
 		e.log.Warn("temporary copies of databases are removed at the next start", "error", err)
 	}
 	if err := e.sweepTransfers(ctx); err != nil {
@@ -161,6 +165,7 @@ func (e *Engine) start() {
 	if e.vault != nil && e.cfg.Snapshots.Interval > 0 {
 		e.background.Go(func() { e.takeRounds(ctx) })
 	}
+	e.background.Go(func() { e.tendOften(ctx) })
 }
 
 // Close refuses new calls, ends running queries and sessions, waits for what is

@@ -25,12 +25,16 @@ import (
 type image struct {
 	e    *Engine
 	file hosting.DB
+
+	// first is the version that the image becomes of a database that does not exist
+	// before; zero: it becomes none, or that of a database that exists.
+	first ID
 }
 
 // newImage makes the place of an image of a database. The caller removes it. The
 // file is still to be made, at path. Errors: [ErrUnavailable].
 func (e *Engine) newImage(db Database) (*image, error) {
-	img := &image{e, hosting.DB{Owner: db.Owner, Database: db.ID, Version: hosting.ImageID(e.ids.next())}}
+	img := &image{e: e, file: hosting.DB{Owner: db.Owner, Database: db.ID, Version: hosting.ImageID(e.ids.next())}}
 	if err := img.make(); err != nil {
 		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, "The server can't make a copy of the database; please tell whoever runs it"), img.remove())
 	}
@@ -75,10 +79,12 @@ func (img *image) remove() error {
 	return ignoreMissing(os.Remove(img.notePath()))
 }
 
-// discard is remove for a caller who can't do anything about a failure: the next
-// start tries again.
+// discard removes the image for a caller who can't do anything about a failure: the
+// next start tries again.
 func (img *image) discard() {
-	if err := img.remove(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	if err := img.sweep(ctx); err != nil {
 		img.e.log.Warn("a temporary copy of a database is removed later", "database", img.file.Database, "error", err)
 	}
 }
@@ -95,18 +101,51 @@ func (e *Engine) copyOf(ctx context.Context, db Database, method hosting.CopyMet
 			img.discard()
 		}
 	}()
-	f, err := os.OpenFile(img.path(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "The server can't make a copy of the database; please tell whoever runs it")
-	}
-	_, err = e.runner.Copy(ctx, fileOf(db), method, diskWriter{f})
-	if e := f.Close(); err == nil {
-		err = diskError(e)
-	}
-	if err != nil {
+	if err := img.copy(ctx, fileOf(db), method); err != nil {
 		return nil, err
 	}
 	return img, nil
+}
+
+// copy makes the file of the image out of a version of a database. Errors: as
+// hosting.Runner.Copy.
+func (img *image) copy(ctx context.Context, from hosting.DB, method hosting.CopyMethod) error {
+	f, err := os.OpenFile(img.path(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return diskError(err)
+	}
+	_, err = img.e.runner.Copy(ctx, from, method, diskWriter{f})
+	if e := f.Close(); err == nil {
+		err = diskError(e)
+	}
+	return err
+}
+
+// adopt makes sure that the image, which is of a snapshot, is a sound database that
+// the Runner can work on. Errors: [ErrUnavailable].
+func (img *image) adopt(ctx context.Context) error {
+	err := hosting.Adopt(img.path())
+	if err == nil {
+		err = img.check(ctx, hosting.QuickCheck)
+	}
+	if kind := fault.KindOf(err); kind == fault.Invalid || kind == fault.Internal {
+		return fault.Wrap(fault.Unavailable, err, "The snapshot holds a damaged database and was not used; choose another one, and tell whoever runs the server")
+	}
+	return err
+}
+
+// makeFirst makes the image the first version of a database that is created after
+// it. If it never is, because the machine fails, the note says what to remove.
+func (img *image) makeFirst(db Database) error {
+	was := img.notePath()
+	img.first = db.Version
+	if err := os.Rename(was, img.notePath()); err != nil {
+		return unmovable(err)
+	}
+	if err := durable.SyncDir(img.e.imageNotes()); err != nil {
+		return unmovable(err)
+	}
+	return unmovable(img.e.renameVersion(img.file, db.Version))
 }
 
 // A diskWriter makes faults of failures to write a file of this machine.
@@ -129,38 +168,62 @@ func (e *Engine) imageNotes() string { return filepath.Join(e.cfg.DataPath, "ima
 
 // notePath is where the image is noted: the name of the note says where it is.
 func (img *image) notePath() string {
-	return filepath.Join(img.e.imageNotes(), img.file.Owner.String()+"."+img.file.Database.String()+"."+img.file.Version.String())
+	name := img.file.Owner.String() + "." + img.file.Database.String() + "." + img.file.Version.String()
+	if !img.first.IsZero() {
+		name += "." + img.first.String()
+	}
+	return filepath.Join(img.e.imageNotes(), name)
 }
 
 // sweepImages removes what images a crash has left behind. Call it before new ones
 // are made. What can't be removed does not keep the rest; its errors are joined.
-func (e *Engine) sweepImages() error {
+func (e *Engine) sweepImages(ctx context.Context) error {
 	notes, err := os.ReadDir(e.imageNotes())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	errs := []error{err}
 	for _, note := range notes {
-		if file, ok := parseImageNote(note.Name()); ok {
-			errs = append(errs, (&image{e, file}).remove())
+		if img, ok := e.parseImageNote(note.Name()); ok {
+			errs = append(errs, img.sweep(ctx))
 		}
 	}
 	return errors.Join(errs...)
 }
 
+// sweep removes what is left of an image, also if it has been made the first
+// version of a database that does not exist after all.
+func (img *image) sweep(ctx context.Context) error {
+	if !img.first.IsZero() {
+		switch _, err := img.e.store.SnapshotState(ctx, img.file.Database); {
+		case errors.Is(err, fault.NotFound):
+			first := img.file
+			first.Version = img.first
+			if err := img.e.removeVersion(first); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		}
+	}
+	return img.remove()
+}
+
 // parseImageNote reads the name of a note. Nothing else is taken for one, so that
 // no version can be removed for an image.
-func parseImageNote(name string) (file hosting.DB, ok bool) {
+func (e *Engine) parseImageNote(name string) (*image, bool) {
+	img := &image{e: e}
+	ids := []*catalog.ID{&img.file.Owner, &img.file.Database, &img.file.Version, &img.first}
 	parts := strings.Split(name, ".")
-	if len(parts) != 3 {
-		return file, false
+	if len(parts) != 3 && len(parts) != 4 {
+		return nil, false
 	}
-	for i, id := range []*catalog.ID{&file.Owner, &file.Database, &file.Version} {
-		parsed, err := catalog.ParseID(parts[i])
+	for i, part := range parts {
+		id, err := catalog.ParseID(part)
 		if err != nil {
-			return file, false
+			return nil, false
 		}
-		*id = parsed
+		*ids[i] = id
 	}
-	return file, hosting.IsImage(file.Version)
+	return img, hosting.IsImage(img.file.Version)
 }

@@ -191,7 +191,8 @@ var deeds = map[string]func(s *scene, ref string) error{
 		return err
 	},
 	"restore_snapshot": func(s *scene, ref string) error {
-		return s.RestoreSnapshot(ctx, s.caller, ref, strings.Repeat("0", 64))
+		_, err := s.RestoreSnapshot(ctx, s.caller, ref, strings.Repeat("0", 64), nil)
+		return err
 	},
 	"delete_snapshot": func(s *scene, ref string) error {
 		return s.DeleteSnapshot(ctx, s.caller, ref, strings.Repeat("0", 64))

@@ -105,15 +105,24 @@ func (e *Engine) purgeDatabase(ctx context.Context, db Database) error {
 		return err
 	}
 	defer resume()
-	if err := e.removeDatabase(db); err != nil {
+	if err := e.removeDatabase(ctx, db); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The files of deleted database %s can't be removed", db.Ref())
 	}
 	return orMissing(e.store.PurgeDatabase(ctx, db.ID), nil)
 }
 
 // removeDatabase removes all versions of a database, also what a transfer has
-// left elsewhere.
-func (e *Engine) removeDatabase(db Database) error {
+// left elsewhere, and what a restore has put away before one.
+func (e *Engine) removeDatabase(ctx context.Context, db Database) error {
+	kept, err := e.store.ReplacedOf(ctx, db.ID)
+	if err != nil {
+		return err
+	}
+	for _, k := range kept {
+		if err := e.removeVersion(fileOfReplaced(k)); err != nil {
+			return err
+		}
+	}
 	t, noted, err := e.readNote(db.ID)
 	if err != nil {
 		return err

@@ -77,21 +77,6 @@ func (e *Engine) CreateSnapshot(ctx context.Context, p Principal, ref, note stri
 	return s, e.orClosing(c.changed(err))
 }
 
-// RestoreSnapshot puts a database back to a snapshot of it. For the owner and
-// managers. Errors: [ErrInvalid] (no id of a snapshot), [ErrUnsupported] if the
-// engine takes none.
-func (e *Engine) RestoreSnapshot(ctx context.Context, p Principal, ref, id string) (err error) {
-	c, err := e.authorizeDatabase(ctx, p, auth.RestoreSnapshot, ref)
-	defer c.done(&err)
-	if err != nil {
-		return err
-	}
-	if _, err := catalog.ParseSnapshotID(id); err != nil {
-		return err
-	}
-	return errNoSnapshots
-}
-
 // DeleteSnapshot removes a snapshot of a database for good. If it was the newest
 // one, the next round takes another: what is in the database now must be in some
 // snapshot. For the owner. Errors: [ErrInvalid] (no id of a snapshot),

@@ -24,7 +24,7 @@ func TestEngine_snapshots_without_any(t *testing.T) {
 	for id, want := range map[string]error{
 		strings.Repeat("0", 64): ayb.ErrUnsupported, "": ayb.ErrInvalid, strings.Repeat("A", 64): ayb.ErrInvalid, "../" + strings.Repeat("0", 64): ayb.ErrInvalid,
 	} {
-		if err := f.RestoreSnapshot(ctx, alice, "alice/db", id); !errors.Is(err, want) {
+		if _, err := f.RestoreSnapshot(ctx, alice, "alice/db", id, nil); !errors.Is(err, want) {
 			t.Errorf("restoring %q: %v, want %v", id, err, want)
 		}
 		if err := f.DeleteSnapshot(ctx, alice, "alice/db", id); !errors.Is(err, want) {

@@ -62,7 +62,8 @@ func selectDatabases(db bun.IDB, dest any) *bun.SelectQuery {
 }
 
 // CreateDatabase adds a database, live from now on. The caller chooses the ids,
-// and has checked the slug; OwnerSlug is not stored. Errors: NotFound if the
+// and has checked the slug; OwnerSlug is not stored. One that is Written has
+// changed since its last snapshot, by what its Version names. Errors: NotFound if the
 // owner does not live, Exists if the owner has a live database of that name in
 // any case, or the id is taken, TooLarge if the owner may have no more.
 func (s *Store) CreateDatabase(ctx context.Context, d catalog.Database) error {
@@ -72,7 +73,10 @@ func (s *Store) CreateDatabase(ctx context.Context, d catalog.Database) error {
 		if err := s.requireRoom(ctx, tx, d.Owner); err != nil {
 			return err
 		}
-		_, err := tx.NewInsert().Model(&row).Exec(ctx)
+		if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil || !d.Written {
+			return err
+		}
+		_, err := tx.NewUpdate().Model((*databaseRow)(nil)).Set("changed = ?", d.Version).Where("id = ?", d.ID).Exec(ctx)
 		return err
 	})
 }

@@ -45,6 +45,7 @@ var replacedMissing = answer{fault.NotFound, "There is no such version of a data
 type Restore struct {
 	From    catalog.ID // the version that has to be current
 	Version catalog.ID // the version that is current from then on
+	Mark    catalog.ID // a new id: what the database is changed by, see MarkChanged
 	Kept    Replaced   // what becomes of the former; no Image: nothing, there was no file
 }
 
@@ -60,7 +61,8 @@ func (s *Store) RestoreDatabase(ctx context.Context, id catalog.ID, to Restore) 
 		if err := require(ctx, live, databaseMissing); err != nil {
 			return err
 		}
-		err := changed(tx.NewUpdate().Model((*databaseRow)(nil)).Set("version = ?, written = ?", to.Version, true).
+		err := changed(tx.NewUpdate().Model((*databaseRow)(nil)).
+			Set("version = ?, written = ?, changed = ?", to.Version, true, to.Mark).
 			Where("id = ?", id).Where("version = ?", to.From).Where("deleted_at IS NULL").Exec(ctx))
 		if err != nil || to.Kept.Image.IsZero() {
 			return err

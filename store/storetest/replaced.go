@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -20,20 +21,23 @@ var replacedTests = []test{
 	{"a_restore_changes_the_version_once_and_notes_what_it_has_put_away", func(t *testing.T, f *fixture) {
 		ctx := context.Background()
 		d := f.newDatabase(t, f.newEntity(t, "restorer"), "db")
-		first := store.Restore{From: d.Version, Version: f.newID()} // of an unwritten one
+		first := store.Restore{From: d.Version, Version: f.newID(), Mark: f.newID()} // of an unwritten one
 		must(t, f.RestoreDatabase(ctx, d.ID, first))
 		got, err := f.Database(ctx, d.Owner, d.Slug)
 		must(t, err)
 		same(t, []any{got.Version, got.Written}, []any{first.Version, true})
+		state, err := f.SnapshotState(ctx, d.ID)
+		must(t, err)
+		same(t, state.Changed, first.Mark)
 		refused(t, f.RestoreDatabase(ctx, d.ID, first), fault.Conflict)
 		refused(t, f.RestoreDatabase(ctx, f.newID(), first), fault.NotFound)
 
-		second := store.Restore{From: first.Version, Version: f.newID(), Kept: f.newReplaced(d)}
+		second := store.Restore{From: first.Version, Version: f.newID(), Mark: f.newID(), Kept: f.newReplaced(d)}
 		must(t, f.RestoreDatabase(ctx, d.ID, second))
 		f.clock.advance(time.Second)
-		third := store.Restore{From: second.Version, Version: f.newID(), Kept: f.newReplaced(d)}
+		third := store.Restore{From: second.Version, Version: f.newID(), Mark: f.newID(), Kept: f.newReplaced(d)}
 		must(t, f.RestoreDatabase(ctx, d.ID, third))
-		lost := store.Restore{From: second.Version, Version: f.newID(), Kept: f.newReplaced(d)}
+		lost := store.Restore{From: second.Version, Version: f.newID(), Mark: f.newID(), Kept: f.newReplaced(d)}
 		refused(t, f.RestoreDatabase(ctx, d.ID, lost), fault.Conflict)
 		list, err := f.ReplacedOf(ctx, d.ID)
 		must(t, err)
@@ -42,6 +46,21 @@ var replacedTests = []test{
 		must(t, err)
 		same(t, got.Version, third.Version)
 	}},
+	{"a_database_that_is_made_with_a_file_has_changed", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		d := f.newDatabase(t, f.newEntity(t, "copier"), "original")
+		for written, want := range map[bool]catalog.ID{false: {}, true: f.newID()} {
+			other := d
+			other.ID, other.Slug, other.Version, other.Written = f.newID(), catalog.Slug(fmt.Sprint(written)), want, written
+			if want.IsZero() {
+				other.Version = f.newID()
+			}
+			must(t, f.CreateDatabase(ctx, other))
+			state, err := f.SnapshotState(ctx, other.ID)
+			must(t, err)
+			same(t, []any{state.Changed, state.Written}, []any{want, written})
+		}
+	}},
 	{"what_was_put_away_is_named_and_forgotten", func(t *testing.T, f *fixture) {
 		ctx := context.Background()
 		owner := f.newEntity(t, "keeper")
@@ -49,7 +68,7 @@ var replacedTests = []test{
 		for _, name := range []string{"a", "b", "c"} {
 			d := f.newDatabase(t, owner, name)
 			k := f.newReplaced(d)
-			must(t, f.RestoreDatabase(ctx, d.ID, store.Restore{From: d.Version, Version: f.newID(), Kept: k}))
+			must(t, f.RestoreDatabase(ctx, d.ID, store.Restore{From: d.Version, Version: f.newID(), Mark: f.newID(), Kept: k}))
 			kept = append(kept, k)
 		}
 		kept[1].Snapshot, kept[1].Size = strings.Repeat("ab", 32), 8192
@@ -77,7 +96,7 @@ var replacedTests = []test{
 		ctx := context.Background()
 		giver, taker := f.newEntity(t, "former"), f.newEntity(t, "present")
 		d := f.newDatabase(t, giver, "db")
-		to := store.Restore{From: d.Version, Version: f.newID(), Kept: f.newReplaced(d)}
+		to := store.Restore{From: d.Version, Version: f.newID(), Mark: f.newID(), Kept: f.newReplaced(d)}
 		must(t, f.RestoreDatabase(ctx, d.ID, to))
 		must(t, f.MoveDatabase(ctx, d.ID, store.Move{From: to.Version, Version: f.newID(), Owner: taker.ID}))
 		must(t, f.DeleteEntity(ctx, giver.ID, f.clock.Now()))

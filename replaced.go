@@ -1,0 +1,185 @@
+package ayb
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"ayb/catalog"
+	"ayb/fault"
+	"ayb/hosting"
+	"ayb/snapshot"
+	"ayb/store"
+)
+
+// What a restore puts away stays where it is, under the name of an image, and is
+// noted in the metadata, until a snapshot of it is in the bucket. So nothing that
+// can go wrong with a bucket, or with the machine in between, loses it.
+
+// fileOfReplaced names what was put away to the Runner.
+func fileOfReplaced(k store.Replaced) hosting.DB {
+	return hosting.DB{Owner: k.Owner, Database: k.Database, Version: k.Image}
+}
+
+// nameReplaced makes a snapshot of what a restore has just put away, and returns
+// its id; empty: it is damaged and can't be copied. The upload goes on in the
+// background.
+func (e *Engine) nameReplaced(ctx context.Context, k store.Replaced) (id string) {
+	unlock, ok := e.keeping.tryLock(k.Image)
+	if !ok {
+		return ""
+	}
+	img, made, err := e.imageReplaced(ctx, k)
+	if err != nil {
+		unlock()
+		e.log.Error("what a restore has replaced can't be copied to a snapshot; its files are kept on the server", "database", k.Database, "path", hosting.VersionPath(e.cfg.owners(), fileOfReplaced(k)), "until", k.At.Add(e.cfg.Snapshots.KeepReplaced), "error", err)
+		return ""
+	}
+	e.background.Go(func() {
+		defer unlock()
+		defer img.discard()
+		if err := e.uploadReplaced(e.life, k, made); err != nil && e.life.Err() == nil {
+			e.log.Warn("what a restore has replaced is not in the bucket yet; it is kept on the server, and uploaded later", "database", k.Database, "snapshot", made.ID, "error", err)
+		}
+	})
+	return made.ID
+}
+
+// imageReplaced makes an image of what was put away, checks it and notes which
+// snapshot it becomes.
+func (e *Engine) imageReplaced(ctx context.Context, k store.Replaced) (*image, snapshot.Image, error) {
+	img, made, err := e.soundImage(ctx, Database{ID: k.Database, Owner: k.Owner, Version: k.Image})
+	if err != nil {
+		return nil, made, err
+	}
+	if err := e.store.NameReplaced(ctx, k.Image, made.ID, made.Size); err != nil {
+		img.discard()
+		return nil, made, err
+	}
+	return img, made, nil
+}
+
+// uploadReplaced puts the image of what was put away into the bucket, and removes
+// what is then needed no more.
+func (e *Engine) uploadReplaced(ctx context.Context, k store.Replaced, made snapshot.Image) error {
+	unlock, err := e.snapshotting.lock(ctx, k.Database)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	state, err := e.store.SnapshotState(ctx, k.Database)
+	if err != nil {
+		return err
+	}
+	place, err := e.placeOf(ctx, state)
+	if err != nil {
+		return err
+	}
+	list, err := e.vault.All(ctx, place)
+	if err != nil {
+		return err
+	}
+	s, err := e.vault.Put(ctx, place, made, snapshot.Taking{Kind: catalog.Replaced, Taken: snapshot.Stamp(list, k.At)})
+	if err != nil {
+		return err
+	}
+	if err := e.forgetReplaced(ctx, k); err != nil {
+		return err
+	}
+	list = append(slices.DeleteFunc(list, func(old Snapshot) bool { return old.ID == s.ID }), s)
+	return e.prune(ctx, state, place, list)
+}
+
+// forgetReplaced removes what was put away from this machine: the files first, so
+// that nothing is left that nobody knows of.
+func (e *Engine) forgetReplaced(ctx context.Context, k store.Replaced) error {
+	file := fileOfReplaced(k)
+	resume, err := e.release(context.WithoutCancel(ctx), file)
+	if err != nil {
+		return err
+	}
+	defer resume()
+	if err := e.removeVersion(file); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "What a restore has replaced can't be removed")
+	}
+	return e.store.ForgetReplaced(ctx, k.Image)
+}
+
+// tendEvery is how often it is tried to upload what restores have put away.
+const tendEvery = 5 * time.Minute
+
+// tendOften tends what restores have put away, from the start on, until ctx ends.
+func (e *Engine) tendOften(ctx context.Context) {
+	ticker := time.NewTicker(tendEvery)
+	defer ticker.Stop()
+	for {
+		if err := e.tendReplaced(ctx); err != nil && ctx.Err() == nil {
+			e.log.Warn("What restores have replaced is on the server alone; trying again in some minutes", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// tendReplaced uploads what restores have put away and is in no bucket yet, and
+// removes what was kept for long enough. A failure does not keep the rest; the
+// errors are joined.
+func (e *Engine) tendReplaced(ctx context.Context) error {
+	var errs []error
+	for page := (Page{}); ; {
+		list, err := e.store.Replaced(ctx, page)
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		for _, k := range list.Items {
+			if err := e.tendOne(ctx, k); err != nil && len(errs) < purgeErrors {
+				errs = append(errs, err)
+			}
+		}
+		if page.After = list.Next; list.Next == "" {
+			return errors.Join(errs...)
+		}
+	}
+}
+
+func (e *Engine) tendOne(ctx context.Context, k store.Replaced) error {
+	unlock, ok := e.keeping.tryLock(k.Image)
+	if !ok {
+		return nil // somebody is about it
+	}
+	defer unlock()
+	switch _, err := os.Lstat(hosting.FilePath(e.cfg.owners(), fileOfReplaced(k))); {
+	case errors.Is(err, fs.ErrNotExist), e.now().Sub(k.At) >= e.cfg.Snapshots.KeepReplaced:
+		return e.forgetReplaced(ctx, k)
+	case e.vault == nil:
+		return nil
+	}
+	if err := e.vault.Check(ctx); err != nil {
+		return err // before anything is copied for nothing
+	}
+	img, made, err := e.imageReplaced(ctx, k)
+	if err != nil {
+		return err
+	}
+	defer img.discard()
+	return e.uploadReplaced(ctx, k, made)
+}
+
+// replacedSnapshots returns those snapshots of a database that are on this machine
+// still, the last first.
+func (e *Engine) replacedSnapshots(ctx context.Context, database ID) (list []Snapshot, err error) {
+	kept, err := e.store.ReplacedOf(ctx, database)
+	for _, k := range kept {
+		if k.Snapshot != "" {
+			at := k.At.Truncate(time.Millisecond)
+			list = append(list, Snapshot{ID: k.Snapshot, Taken: at, Size: k.Size, Kind: catalog.Replaced, Replaced: at})
+		}
+	}
+	return list, err
+}

@@ -1,0 +1,284 @@
+package ayb
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+
+	"ayb/auth"
+	"ayb/catalog"
+	"ayb/fault"
+	"ayb/hosting"
+	"ayb/store"
+)
+
+// RestoreOptions are the optional settings of RestoreSnapshot.
+type RestoreOptions struct {
+	// To names a database, entity/database, that is made of the snapshot; the one
+	// that the snapshot is of stays as it is. Empty: that one is put back.
+	To string
+
+	// Progress is told now and then how many bytes of the database there are, and of
+	// how many; 0: that is not known. It must return soon. Nil: nobody wants to know.
+	Progress func(done, total int64)
+}
+
+// Restored is what a restore has led to.
+type Restored struct {
+	Database Database // that is now what it was
+
+	// Undo is the snapshot of what the restore has replaced, which brings it back.
+	// Empty: there was nothing, or what there was is damaged so that it can't be
+	// copied; then its files are kept on the server for as long.
+	Undo string
+}
+
+// RestoreSnapshot puts a database back to a snapshot of it. For the owner and
+// managers; to make another database of the snapshot, for those of them who may
+// also create that.
+//
+// Until the snapshot has been fetched and checked, the database is used as before.
+// Then running queries end, at most 10 seconds are waited for them, sessions end
+// with [ErrConflict], and the next query sees the snapshot. What is replaced stays
+// restorable for SnapshotConfig.KeepReplaced. A failure, also one of the machine,
+// leaves the database as it was.
+//
+// Errors: [ErrInvalid] (no id of a snapshot), [ErrNotFound] (there is none of that
+// id), [ErrConflict] (another restore of the database is under way, or it was given
+// away meanwhile), [ErrBusy] (a query is running that does not end), [ErrTooLarge]
+// (there is no room for it), [ErrExists] (the other database's name is taken),
+// [ErrUnavailable] (the bucket, or the stored snapshot is damaged; the cause is one
+// of package snapshot), [ErrUnsupported] (the engine takes no snapshots).
+func (e *Engine) RestoreSnapshot(ctx context.Context, p Principal, ref, id string, opt *RestoreOptions) (_ Restored, err error) {
+	c, err := e.authorizeDatabase(ctx, p, auth.RestoreSnapshot, ref)
+	defer c.done(&err)
+	if err != nil {
+		return Restored{}, err
+	}
+	if _, err := catalog.ParseSnapshotID(id); err != nil {
+		return Restored{}, err
+	}
+	if e.vault == nil {
+		return Restored{}, errNoSnapshots
+	}
+	ctx, end := e.untilClose(ctx)
+	defer end()
+	r := &restore{e: e, of: c.database, id: id}
+	if opt == nil {
+		opt = &RestoreOptions{}
+	}
+	if r.told = opt.Progress; r.told == nil {
+		r.told = func(int64, int64) {}
+	}
+	if opt.To != "" {
+		db, err := r.into(ctx, p, opt.To)
+		return Restored{Database: db}, e.orClosing(err)
+	}
+	restored, err := r.inPlace(ctx, c.quota())
+	return restored, e.orClosing(err)
+}
+
+// A restore is one call of RestoreSnapshot.
+type restore struct {
+	e    *Engine
+	of   Database // whose snapshot it is
+	id   string
+	told func(done, total int64)
+}
+
+// inPlace puts the database itself back.
+func (r *restore) inPlace(ctx context.Context, quota hosting.Quota) (Restored, error) {
+	unlock, ok := r.e.restoring.tryLock(r.of.ID)
+	if !ok {
+		return Restored{}, fault.New(fault.Conflict, "Another restore of %s is under way; wait until it has ended, and look at what it has done", r.of.Ref())
+	}
+	defer unlock()
+	img, err := r.e.newImage(r.of)
+	if err != nil {
+		return Restored{}, err
+	}
+	defer img.discard()
+	present, err := hosting.Size(r.e.cfg.owners(), fileOf(r.of))
+	if err != nil {
+		return Restored{}, err
+	}
+	if err := r.fetch(ctx, img, room{owner: r.of.Owner, quota: quota, present: present}); err != nil {
+		return Restored{}, err
+	}
+	db, kept, err := r.flip(ctx, img)
+	if err != nil {
+		return Restored{}, err
+	}
+	r.e.log.Info("a database was restored", "database", db.ID, "ref", db.Ref(), "snapshot", r.id, "version", db.Version)
+	restored := Restored{Database: db}
+	if !kept.Image.IsZero() {
+		// The caller's impatience does not matter for what can be undone.
+		restored.Undo = r.e.nameReplaced(context.WithoutCancel(ctx), kept)
+	}
+	return restored, nil
+}
+
+// into makes another database of the snapshot.
+func (r *restore) into(ctx context.Context, p Principal, ref string) (_ Database, err error) {
+	name, err := catalog.ParseRef(ref)
+	if err != nil {
+		return Database{}, err
+	}
+	c, err := r.e.authorizeAccount(ctx, p, auth.CreateDatabase, string(name.Entity), "")
+	defer c.done(&err)
+	c.subject = name.String()
+	if err != nil {
+		return Database{}, err
+	}
+	// It would be a pity to learn that at the end.
+	if _, err := r.e.store.Database(ctx, c.entity.ID, name.Database); err == nil {
+		return Database{}, orTaken(fault.New(fault.Exists, "taken"))
+	}
+	db := Database{
+		ID: r.e.ids.next(), Owner: c.entity.ID, OwnerSlug: c.entity.Slug, Slug: name.Database, Kind: r.of.Kind,
+		Version: r.e.ids.next(), Written: true, Created: c.at,
+	}
+	c.allowance = c.entity.Quota
+	img, err := r.e.newImage(db)
+	if err != nil {
+		return Database{}, err
+	}
+	defer img.discard()
+	if err := r.fetch(ctx, img, room{owner: db.Owner, quota: c.quota()}); err != nil {
+		return Database{}, err
+	}
+	if err := img.makeFirst(db); err != nil {
+		return Database{}, err
+	}
+	if err := r.e.store.CreateDatabase(ctx, db); err != nil {
+		return Database{}, orTaken(err) // also if it is not known whether it was done
+	}
+	c.database = db // for the audit trail
+	return db, nil
+}
+
+// fetch makes the image of what the snapshot holds, checked and ready to become a
+// version of a database.
+func (r *restore) fetch(ctx context.Context, img *image, room room) error {
+	err := r.copyReplaced(ctx, img, room)
+	if errors.Is(err, errNoSnapshot) {
+		err = r.download(ctx, img, room)
+	}
+	if err != nil {
+		return err
+	}
+	return img.adopt(ctx)
+}
+
+// download fetches the snapshot from the bucket.
+func (r *restore) download(ctx context.Context, img *image, room room) error {
+	state, err := r.e.store.SnapshotState(ctx, r.of.ID)
+	switch {
+	case err != nil:
+		return err
+	case state.Place == "":
+		return errNoSnapshot
+	}
+	place := parsePlace(state.Place)
+	s, err := r.e.vault.Stat(ctx, place, r.id)
+	if err != nil {
+		return err
+	}
+	if err := r.e.requireSpace(ctx, room, s.Size); err != nil {
+		return err
+	}
+	total := s.Size
+	r.told(0, total)
+	s, err = r.e.vault.Fetch(ctx, place, r.id, img.path(), func(done int64) { r.told(done, total) })
+	if err != nil {
+		return err
+	}
+	return r.e.requireSpace(ctx, room, s.Size) // there are objects that do not say how much they hold
+}
+
+// copyReplaced makes the image of what an earlier restore has put away, if it is on
+// this machine still. Errors: errNoSnapshot if it is not.
+func (r *restore) copyReplaced(ctx context.Context, img *image, room room) error {
+	kept, err := r.e.store.ReplacedOf(ctx, r.of.ID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(kept, func(k store.Replaced) bool { return k.Snapshot == r.id })
+	if i < 0 {
+		return errNoSnapshot
+	}
+	k := kept[i]
+	if err := r.e.requireSpace(ctx, room, k.Size); err != nil {
+		return err
+	}
+	r.told(0, k.Size)
+	err = img.copy(ctx, fileOfReplaced(k), r.e.cfg.Snapshots.Method)
+	if errors.Is(err, hosting.ErrMissing) { // it has just been uploaded
+		return errors.Join(errNoSnapshot, os.Remove(img.path()))
+	}
+	if err == nil {
+		r.told(k.Size, k.Size)
+	}
+	return err
+}
+
+// flip makes the image the current version of the database, in one step, and
+// returns the database and what was put away.
+func (r *restore) flip(ctx context.Context, img *image) (Database, store.Replaced, error) {
+	e := r.e
+	for _, l := range []*locks{&e.snapshotting, &e.moving} {
+		unlock, err := l.lock(ctx, r.of.ID)
+		if err != nil {
+			return Database{}, store.Replaced{}, err
+		}
+		defer unlock()
+	}
+	db, err := e.store.DatabaseByID(ctx, r.of.ID)
+	switch {
+	case err != nil:
+		return Database{}, store.Replaced{}, orMissing(err, noDatabase(r.of.Ref()))
+	case db.Owner != r.of.Owner:
+		return Database{}, store.Replaced{}, fault.New(fault.Conflict, "The database was given to somebody else meanwhile, and was not restored")
+	}
+	t := transfer{From: fileOf(db), To: fileOf(db), Keep: hosting.ImageID(e.ids.next())}
+	t.To.Version = e.ids.next()
+	to := store.Restore{From: t.From.Version, Version: t.To.Version, Mark: e.ids.next()}
+	if db.Written {
+		to.Kept = store.Replaced{Database: db.ID, Owner: db.Owner, Image: t.Keep, At: e.now()}
+	}
+	err = e.replace(ctx, t, func() error { return unmovable(e.renameVersion(img.file, t.To.Version)) }, func() error {
+		return e.store.RestoreDatabase(ctx, db.ID, to)
+	})
+	if err != nil {
+		return Database{}, store.Replaced{}, err
+	}
+	db.Version, db.Written = to.Version, true
+	return db, to.Kept, nil
+}
+
+// A room is where an image is to go.
+type room struct {
+	owner   ID
+	quota   hosting.Quota
+	present int64 // bytes of what it replaces
+}
+
+// requireSpace refuses an image of so many bytes for which there is no room.
+func (e *Engine) requireSpace(ctx context.Context, room room, size int64) error {
+	quota := room.quota
+	if size <= room.present {
+		return nil // who has more already keeps it
+	}
+	if quota.DatabaseBytes > 0 && size > quota.DatabaseBytes {
+		return fault.New(fault.TooLarge, "The snapshot is of %d bytes, and the database may have no more than %d; ask whoever runs this server for more room", size, quota.DatabaseBytes)
+	}
+	if quota.OwnerBytes == 0 {
+		return nil
+	}
+	used, err := e.ownerSize(ctx, room.owner)
+	if err == nil && used-room.present+size > quota.OwnerBytes {
+		return fault.New(fault.TooLarge, "The snapshot is of %d bytes, for which its owner's databases leave no room; delete something, or ask whoever runs this server for more. A deleted database counts until it is removed for good", size)
+	}
+	return err
+}

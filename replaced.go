@@ -183,3 +183,38 @@ func (e *Engine) replacedSnapshots(ctx context.Context, database ID) (list []Sna
 	}
 	return list, err
 }
+
+// orReplaced adds to a failure of the bucket what can be restored without it.
+func orReplaced(err error, replaced []Snapshot) error {
+	if err == nil || len(replaced) == 0 || !errors.Is(err, fault.Unavailable) {
+		return err
+	}
+	last := replaced[0]
+	return fault.Wrap(fault.Unavailable, err, "%s. What a restore has replaced on %s is on the server and can be restored meanwhile: snapshot %s",
+		Message(err), last.Taken.Format(time.RFC3339), last.ID)
+}
+
+// deleteReplaced removes what was put away and becomes the snapshot id. Errors:
+// errNoSnapshot if it is not on this machine, or no longer.
+func (e *Engine) deleteReplaced(ctx context.Context, database ID, id string) error {
+	kept, err := e.store.ReplacedOf(ctx, database)
+	if err != nil {
+		return err
+	}
+	err = errNoSnapshot
+	for _, k := range kept {
+		if k.Snapshot != id {
+			continue
+		}
+		unlock, free := e.keeping.tryLock(k.Image)
+		if !free {
+			return fault.New(fault.Busy, "This snapshot is just being uploaded; delete it in a moment")
+		}
+		err = e.forgetReplaced(ctx, k)
+		unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return err
+}

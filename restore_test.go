@@ -163,14 +163,6 @@ func TestEngine_RestoreSnapshot(t *testing.T) {
 		}
 		r.settled()
 	})
-	t.Run("it is seen by the next round as a change", func(t *testing.T) {
-		r.take("alice/db")
-		r.restore("alice/db", first)
-		r.settled()
-		if s := r.take("alice/db"); s.ID == first {
-			t.Log("the copy of what was restored has the same id") // with CopyVacuum it has not
-		}
-	})
 	t.Run("an empty database and one that was never written can be restored", func(t *testing.T) {
 		r.MustDatabase("alice/empty", "CREATE TABLE t (a); DROP TABLE t")
 		id := r.take("alice/empty").ID
@@ -440,5 +432,98 @@ func TestEngine_RestoreSnapshot_refuses_what_is_not_sound(t *testing.T) {
 		if _, err := r.RestoreSnapshot(ctx, r.alice, "alice/large", large, &ayb.RestoreOptions{To: "alice/larger"}); !errors.Is(err, ayb.ErrTooLarge) {
 			t.Errorf("to a new one: %v", err)
 		}
+	})
+}
+
+// TestEngine_RestoreSnapshot_without_the_bucket has the bucket go away between the
+// download and the upload of what was replaced.
+func TestEngine_RestoreSnapshot_without_the_bucket(t *testing.T) {
+	cfg := ayb.Config{}
+	cfg.Snapshots.KeepReplaced = time.Hour
+	r, first := newRestoring(t, &cfg)
+	r.MustQuery(r.alice, "alice/db", "UPDATE t SET a = 2")
+	gone := func() (restored ayb.Restored) {
+		t.Helper()
+		restored, err := r.RestoreSnapshot(ctx, r.alice, "alice/db", first, &ayb.RestoreOptions{Progress: func(done, total int64) {
+			if done == total {
+				r.bucket.Arm(0, snapshottest.Gone)
+			}
+		}})
+		must(t, err)
+		return restored
+	}
+	undo := gone().Undo
+	r.want("alice/db", "1")
+	t.Run("what was replaced is on the server, and told", func(t *testing.T) {
+		if undo == "" || len(r.leftovers()) == 0 {
+			t.Fatalf("undo %q, on disk %v", undo, r.leftovers())
+		}
+		if _, err := r.Snapshots(ctx, r.alice, "alice/db", ayb.Page{}); !errors.Is(err, ayb.ErrUnavailable) || !strings.Contains(ayb.Message(err), undo) {
+			t.Errorf("the list: %v", err)
+		}
+	})
+	t.Run("it is restored without the bucket", func(t *testing.T) {
+		r.MustQuery(r.alice, "alice/db", "INSERT INTO t VALUES (5)")
+		second := r.restore("alice/db", undo).Undo
+		r.want("alice/db", "2")
+		r.Reopen()
+		r.restore("alice/db", second)
+		r.want("alice/db", "1 5")
+		r.restore("alice/db", undo)
+	})
+	t.Run("once the bucket is back it is uploaded", func(t *testing.T) {
+		r.bucket.Arm(0, snapshottest.Fails)
+		list, err := r.Snapshots(ctx, r.alice, "alice/db", ayb.Page{})
+		must(t, err)
+		if len(list.Items) < 3 {
+			t.Errorf("the snapshots are %+v", list.Items)
+		}
+		r.Reopen()
+		r.settled()
+		again, err := r.Snapshots(ctx, r.alice, "alice/db", ayb.Page{})
+		must(t, err)
+		if len(again.Items) != len(list.Items) {
+			t.Errorf("%+v became %+v", list.Items, again.Items)
+		}
+		r.restore("alice/db", undo)
+		r.want("alice/db", "2")
+	})
+	t.Run("it is deleted like any other", func(t *testing.T) {
+		r.MustQuery(r.alice, "alice/db", "UPDATE t SET a = 77")
+		undo := gone().Undo
+		wait(t, "the upload has failed", func() bool {
+			err := r.DeleteSnapshot(ctx, r.alice, "alice/db", undo)
+			if err != nil && !errors.Is(err, ayb.ErrBusy) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
+		r.settled()
+		r.bucket.Arm(0, snapshottest.Fails)
+	})
+	t.Run("when its time is over it goes", func(t *testing.T) {
+		r.MustQuery(r.alice, "alice/db", "UPDATE t SET a = 78")
+		gone()
+		r.Clock.Advance(time.Hour)
+		r.Reopen()
+		r.settled()
+		r.bucket.Arm(0, snapshottest.Fails)
+	})
+	t.Run("it goes with its database, wherever that has gone", func(t *testing.T) {
+		bob := r.MustEntity("bob")
+		r.MustQuery(r.alice, "alice/db", "UPDATE t SET a = 79")
+		gone()
+		must(t, transfer(r.Fixture, "alice/db", "bob"))
+		r.bucket.Arm(0, snapshottest.Fails)
+		must(t, r.DeleteDatabase(ctx, bob, "bob/db"))
+		r.Clock.Advance(8 * 24 * time.Hour)
+		wait(t, "it is removed for good", func() bool {
+			_, err := r.Purge(ctx, ayb.System)
+			if err != nil && !errors.Is(err, ayb.ErrBusy) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
+		r.settled()
 	})
 }

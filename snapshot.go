@@ -2,6 +2,7 @@ package ayb
 
 import (
 	"context"
+	"errors"
 
 	"ayb/auth"
 	"ayb/catalog"
@@ -33,7 +34,12 @@ func (e *Engine) Snapshots(ctx context.Context, p Principal, ref string, page Pa
 	if err != nil || place == (snapshot.Place{}) {
 		return List[Snapshot]{}, err
 	}
-	return e.vault.List(ctx, place, page)
+	replaced, err := e.replacedSnapshots(ctx, c.database.ID)
+	if err != nil {
+		return List[Snapshot]{}, err
+	}
+	list, err := e.vault.List(ctx, place, page, replaced...)
+	return list, orReplaced(err, replaced)
 }
 
 // snapshotPlace returns what is remembered of the database's snapshots, and where
@@ -105,6 +111,9 @@ func (e *Engine) DeleteSnapshot(ctx context.Context, p Principal, ref, id string
 		return err
 	case place == (snapshot.Place{}):
 		return errNoSnapshot
+	}
+	if err := e.deleteReplaced(ctx, c.database.ID, id); err == nil || !errors.Is(err, ErrNoSnapshot) {
+		return err
 	}
 	list, err := e.vault.All(ctx, place)
 	if err != nil {

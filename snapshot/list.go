@@ -92,8 +92,10 @@ func (v *Vault) statAll(ctx context.Context, place Place, ids []string) ([]catal
 	return slices.DeleteFunc(found, func(s catalog.Snapshot) bool { return s.ID == "" }), nil
 }
 
-// List returns a page of All. Errors: as All, and [fault.Invalid] (the page).
-func (v *Vault) List(ctx context.Context, place Place, page catalog.Page) (catalog.List[catalog.Snapshot], error) {
+// List returns a page of All, and of more: what the caller has of this database
+// besides. What the bucket has as well is what it is there. Errors: as All, and
+// [fault.Invalid] (the page).
+func (v *Vault) List(ctx context.Context, place Place, page catalog.Page, more ...catalog.Snapshot) (catalog.List[catalog.Snapshot], error) {
 	var after catalog.Snapshot
 	if page.After != "" {
 		taken, id, ok := strings.Cut(page.After, "_")
@@ -106,6 +108,14 @@ func (v *Vault) List(ctx context.Context, place Place, page catalog.Page) (catal
 	all, err := v.All(ctx, place)
 	if err != nil {
 		return catalog.List[catalog.Snapshot]{}, err
+	}
+	for _, s := range more {
+		if !slices.ContainsFunc(all, func(stored catalog.Snapshot) bool { return stored.ID == s.ID }) {
+			all = append(all, s)
+		}
+	}
+	if len(more) > 0 {
+		slices.SortFunc(all, newestFirst)
 	}
 	if page.After != "" {
 		all = slices.DeleteFunc(all, func(s catalog.Snapshot) bool { return newestFirst(s, after) <= 0 })

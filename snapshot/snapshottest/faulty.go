@@ -19,6 +19,7 @@ const (
 	Fails Mode = "fails"            // the bucket does nothing and says that it failed
 	Lost  Mode = "loses its answer" // the bucket does it and says that it failed
 	Hangs Mode = "hangs"            // there is no answer until the caller gives up
+	Gone  Mode = "is gone"          // every call fails, whichever was to
 )
 
 // errInjected is the failure of a call that was to fail.
@@ -61,7 +62,7 @@ func (f *Faulty) Calls() []string {
 func (f *Faulty) call(ctx context.Context, name string, do func() error) error {
 	f.mu.Lock()
 	f.calls = append(f.calls, name)
-	wrong, mode := len(f.calls) == f.wrong, f.mode
+	wrong, mode := len(f.calls) == f.wrong || f.mode == Gone, f.mode
 	f.mu.Unlock()
 	switch {
 	case !wrong:

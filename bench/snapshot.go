@@ -71,7 +71,7 @@ func snapshots(ctx context.Context, dir string) ([]figure, error) {
 	}
 	get, err := timed(func() (err error) {
 		getExtra, err = extraMemory(func() error {
-			_, err := vault.Fetch(ctx, place, image.ID, filepath.Join(dir, "fetched"))
+			_, err := vault.Fetch(ctx, place, image.ID, filepath.Join(dir, "fetched"), nil)
 			return err
 		})
 		return err

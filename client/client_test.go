@@ -165,6 +165,8 @@ func TestSnapshots_of_a_server_that_takes_none(t *testing.T) {
 	for snapshot, err := range alice.AllSnapshots(t.Context(), "alice/db") {
 		t.Errorf("%+v, %v", snapshot, err)
 	}
-	isRefusal(t, alice.RestoreSnapshot(t.Context(), "alice/db", "x"), fault.Invalid, "64 hexadecimal digits")
-	isRefusal(t, alice.RestoreSnapshot(t.Context(), "alice/db", strings.Repeat("a", 64)), fault.Unsupported, "takes no snapshots")
+	_, err := alice.RestoreSnapshot(t.Context(), "alice/db", "x", nil)
+	isRefusal(t, err, fault.Invalid, "64 hexadecimal digits")
+	_, err = alice.RestoreSnapshot(t.Context(), "alice/db", strings.Repeat("a", 64), nil)
+	isRefusal(t, err, fault.Unsupported, "takes no snapshots")
 }

@@ -66,13 +66,3 @@ func snapshotsPath(ref string) (string, error) {
 	r, err := catalog.ParseRef(ref)
 	return "/v1/_/snapshots/" + r.String(), err
 }
-
-// RestoreSnapshot puts a database back to what it was. For its managers. Errors:
-// [fault.Invalid] (the id), [fault.NotFound], [fault.Unsupported].
-func (c *Client) RestoreSnapshot(ctx context.Context, ref, id string) error {
-	path, err := databasePath(ref, "/restore_snapshot")
-	if err != nil {
-		return err
-	}
-	return c.do(ctx, request{method: http.MethodPost, path: path, body: []byte(id), media: "text/plain; charset=utf-8"}, &struct{}{}, nil)
-}

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"strings"
-
 	"ayb/httpapi/wire"
 )
 
@@ -53,17 +51,4 @@ func (x *exchange) deleteSnapshot() (any, error) {
 		return nil, err
 	}
 	return empty{}, x.eng.DeleteSnapshot(x.ctx(), x.caller, ref, x.param(2))
-}
-
-// restoreSnapshot puts a database back to the snapshot that the body names.
-func (x *exchange) restoreSnapshot() (any, error) {
-	ref, err := x.ref()
-	if err != nil {
-		return nil, err
-	}
-	id, err := x.body(x.opt.MaxBodyBytes)
-	if err != nil {
-		return nil, err
-	}
-	return empty{}, x.eng.RestoreSnapshot(x.ctx(), x.caller, ref, strings.TrimSpace(string(id)))
 }

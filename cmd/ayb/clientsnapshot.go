@@ -1,13 +1,10 @@
 package main
 
 import (
-	"errors"
 	"time"
 
 	"ayb/catalog"
 	"ayb/client"
-	"ayb/fault"
-	"ayb/httpapi/wire"
 )
 
 // listSnapshotsCommand is "ayb client list_snapshots".
@@ -102,23 +99,4 @@ func withFraction(t time.Time, layout, zone string) string {
 		layout += ".000000000"
 	}
 	return t.UTC().Format(layout) + zone
-}
-
-// restoreSnapshotCommand is "ayb client restore_snapshot".
-type restoreSnapshotCommand struct {
-	databaseArgument
-	Snapshot string `arg:"" name:"snapshot_id" help:"Which one, as list_snapshots shows it."`
-}
-
-// Run puts a database back to what it was.
-func (cmd restoreSnapshotCommand) Run(c *connection) error {
-	api, err := cmd.managed(c)
-	if err != nil {
-		return err
-	}
-	if err := cmd.orMissing(c, cmd.Snapshot, api.RestoreSnapshot(c.ctx, cmd.ref(), cmd.Snapshot)); err != nil {
-		return err
-	}
-	c.say("Restored %s to snapshot %s", cmd.Database, cmd.Snapshot)
-	return nil
 }

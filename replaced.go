@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"ayb/catalog"
@@ -63,13 +62,9 @@ func (e *Engine) imageReplaced(ctx context.Context, k store.Replaced) (*image, s
 }
 
 // uploadReplaced puts the image of what was put away into the bucket, and removes
-// what is then needed no more.
+// what is then needed no more. It keeps nobody from taking or restoring a snapshot
+// meanwhile.
 func (e *Engine) uploadReplaced(ctx context.Context, k store.Replaced, made snapshot.Image) error {
-	unlock, err := e.snapshotting.lock(ctx, k.Database)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 	state, err := e.store.SnapshotState(ctx, k.Database)
 	if err != nil {
 		return err
@@ -82,15 +77,13 @@ func (e *Engine) uploadReplaced(ctx context.Context, k store.Replaced, made snap
 	if err != nil {
 		return err
 	}
-	s, err := e.vault.Put(ctx, place, made, snapshot.Taking{Kind: catalog.Replaced, Taken: snapshot.Stamp(list, k.At)})
-	if err != nil {
+	if _, err := e.vault.Put(ctx, place, made, snapshot.Taking{Kind: catalog.Replaced, Taken: snapshot.Stamp(list, k.At)}); err != nil {
 		return err
 	}
 	if err := e.forgetReplaced(ctx, k); err != nil {
 		return err
 	}
-	list = append(slices.DeleteFunc(list, func(old Snapshot) bool { return old.ID == s.ID }), s)
-	return e.prune(ctx, state, place, list)
+	return orMissing(e.lapse(ctx, k.Database), nil) // notes when it lapses
 }
 
 // forgetReplaced removes what was put away from this machine: the files first, so

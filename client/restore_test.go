@@ -21,7 +21,7 @@ import (
 func TestRestoreSnapshot(t *testing.T) {
 	cfg := ayb.Config{}
 	cfg.Snapshots.Bucket = snapshottest.Memory(t).Bucket
-	cfg.Snapshots.BytesPerSecond = 500_000
+	cfg.Snapshots.BytesPerSecond = 600_000
 	cfg.Now = time.Now
 	f := &fixture{Fixture: aybtest.New(t, &cfg), t: t}
 	f.Server = httptest.NewServer(httpapi.New(f.Engine, nil))
@@ -65,6 +65,10 @@ func TestRestoreSnapshot(t *testing.T) {
 		_, err = alice.RestoreSnapshot(ctx, "alice/db", s.ID, &client.RestoreOptions{To: "nothing"})
 		isRefusal(t, err, fault.Invalid, "entity/database")
 	})
+	f.MustDatabase("alice/small", "CREATE TABLE t (a)")
+	if s, err = f.CreateSnapshot(ctx, ayb.System, "alice/small", ""); err != nil {
+		t.Fatal(err)
+	}
 	t.Run("the classic request is answered as ever", func(t *testing.T) {
 		for _, tt := range []struct {
 			body   string
@@ -72,12 +76,12 @@ func TestRestoreSnapshot(t *testing.T) {
 			answer string
 		}{
 			{s.ID, 200, `{}`}, {s.ID + "\n", 200, `{}`},
-			{`{"snapshot_id":"` + s.ID + `"}`, 200, `{"entity":"alice","database":"db","undo_snapshot_id":"`},
+			{`{"snapshot_id":"` + s.ID + `"}`, 200, `{"entity":"alice","database":"small","undo_snapshot_id":"`},
 			{strings.Repeat("0", 64), 404, `{"type":"SnapshotDoesNotExistError"`},
 			{`{"snapshot_id":"` + s.ID + `","too":"x"}`, 400, `{"type":"Other"`},
 			{"../x", 400, `{"type":"Other"`},
 		} {
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.URL+"/v1/alice/db/restore_snapshot", strings.NewReader(tt.body))
+			req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.URL+"/v1/alice/small/restore_snapshot", strings.NewReader(tt.body))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"ayb/catalog"
 	"ayb/client"
+	"ayb/fault"
+	"ayb/httpapi/wire"
 )
 
 // listSnapshotsCommand is "ayb client list_snapshots".

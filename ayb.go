@@ -75,6 +75,8 @@ type Engine struct {
 	snapshotting locks
 	// changes are the databases that are noted to have changed.
 	changes changes
+	// copying bounds the exports and imports that are under way.
+	copying shares
 	// measuring holds the owners whose databases are being added up.
 	measuring locks
 	// deletions is held while deleted things are purged or brought back.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
@@ -177,6 +178,9 @@ var deeds = map[string]func(s *scene, ref string) error{
 	"write": func(s *scene, ref string) error {
 		_, err := s.Query(ctx, s.caller, ref, "INSERT INTO t VALUES (1)")
 		return err
+	},
+	"export": func(s *scene, ref string) error {
+		return s.Export(ctx, s.caller, ref, ayb.ExportSQLite, io.Discard)
 	},
 	"list_grants": func(s *scene, ref string) error {
 		_, err := s.Grants(ctx, s.caller, ref, ayb.Page{})

@@ -11,6 +11,7 @@ const (
 	Details Action = 1 + iota
 	Query
 	Write
+	Export
 	ListGrants
 	ListSnapshots
 	CreateSnapshot
@@ -127,9 +128,11 @@ type rule struct {
 
 // rules is the policy: who may do what. An action without a row is refused.
 var rules = [endOfActions]rule{
-	Details:    {name: "details", target: aDatabase, least: sees, scope: catalog.ReadOnly, trail: Refusals, phrase: "access database"},
-	Query:      {name: "query", target: aDatabase, least: reads, scope: catalog.ReadOnly, trail: Counted, phrase: "query database"},
-	Write:      {name: "write", target: aDatabase, least: writes, scope: catalog.ReadWrite, trail: Counted, phrase: "query database"},
+	Details: {name: "details", target: aDatabase, least: sees, scope: catalog.ReadOnly, trail: Refusals, phrase: "access database"},
+	Query:   {name: "query", target: aDatabase, least: reads, scope: catalog.ReadOnly, trail: Counted, phrase: "query database"},
+	Write:   {name: "write", target: aDatabase, least: writes, scope: catalog.ReadWrite, trail: Counted, phrase: "query database"},
+	// A copy of everything shows no more than queries do.
+	Export:     {name: "export", target: aDatabase, least: reads, scope: catalog.ReadOnly, phrase: "export database"},
 	ListGrants: {name: "list_grants", target: aDatabase, least: manages, scope: catalog.Manager, trail: Refusals, phrase: "list permissions for database"},
 	// A snapshot is what is left when somebody has written over the data, so more is
 	// needed to delete one than to write.

@@ -185,6 +185,7 @@ func routes() []route {
 		{"DELETE", "/v1/_/offers/{entity}/{database}", bearer, 200, (*exchange).withdrawOffer},
 
 		{"POST", "/v1/{entity}/{database}/query", optional, 200, (*exchange).query},
+		{"GET", "/v1/{entity}/{database}/export", optional, 200, (*exchange).export},
 		{"POST", "/v1/_/queries/{id}/cancel", bearer, 200, (*exchange).cancelQuery},
 
 		{"POST", "/v1/{entity}/{database}/share", bearer, 204, (*exchange).share},

@@ -122,6 +122,7 @@ var asks = map[string]func(s *scene, ref string) request{
 	"details":     func(s *scene, ref string) request { return request{method: get, path: "/v1/" + ref + "/details"} },
 	"query":       func(s *scene, ref string) request { return sql(ref, "SELECT a FROM t") },
 	"write":       func(s *scene, ref string) request { return sql(ref, "INSERT INTO t VALUES (1)") },
+	"export":      func(s *scene, ref string) request { return request{method: get, path: "/v1/" + ref + "/export"} },
 	"list_grants": func(s *scene, ref string) request { return request{method: get, path: "/v1/" + ref + "/permissions"} },
 	"list_snapshots": func(s *scene, ref string) request {
 		return request{method: get, path: "/v1/" + ref + "/list_snapshots"}

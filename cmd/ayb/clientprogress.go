@@ -19,6 +19,8 @@ const (
 type progress struct {
 	w     io.Writer
 	rows  atomic.Int64
+	bytes atomic.Int64
+	known func(bytes int64) string // shows bytes in the place of rows; nil: rows are shown
 	began time.Time
 
 	mu    sync.Mutex
@@ -39,6 +41,31 @@ func (p *progress) count() {
 	if p != nil {
 		p.rows.Add(1)
 	}
+}
+
+// beginTransfer shows how far a file is on a terminal. total is how large it is, 0 if
+// nobody knows. The caller calls end.
+func beginTransfer(w io.Writer, total int64) *progress {
+	p := &progress{w: w, began: time.Now(), stop: make(chan struct{})}
+	p.known = func(bytes int64) string {
+		switch {
+		case bytes == 0:
+			return "running"
+		case total == 0:
+			return readable(bytes)
+		}
+		return fmt.Sprintf("%d%%", min(100, 100*bytes/total))
+	}
+	go p.run()
+	return p
+}
+
+// Write counts what passes. On a nil progress it does nothing.
+func (p *progress) Write(b []byte) (int, error) {
+	if p != nil {
+		p.bytes.Add(int64(len(b)))
+	}
+	return len(b), nil
 }
 
 func (p *progress) run() {
@@ -64,7 +91,13 @@ func (p *progress) show(now time.Time) {
 	}
 	p.shown = true
 	// It fits into 20 columns, so that taking it away takes it away.
-	fmt.Fprintf(p.w, "\r\x1b[K%s %s", shortCount(p.rows.Load()), now.Sub(p.began).Round(time.Second))
+	far := ""
+	if p.known != nil {
+		far = p.known(p.bytes.Load())
+	} else {
+		far = shortCount(p.rows.Load())
+	}
+	fmt.Fprintf(p.w, "\r\x1b[K%s %s", far, now.Sub(p.began).Round(time.Second))
 }
 
 // shortCount returns a number of rows in few letters.

@@ -1,0 +1,7 @@
+package wire
+
+// The media types of whole databases: a SQLite file, and a text of SQL.
+const (
+	ContentTypeSQLite = "application/vnd.sqlite3"
+	ContentTypeSQL    = "application/sql"
+)

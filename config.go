@@ -105,6 +105,9 @@ type Limits struct {
 	// what is written; a database that is new has 4 KiB whatever is left.
 	EntityBytes int64
 
+	// ImportBytes is how large a file that is imported may be. 0: 1 GiB.
+	ImportBytes int64
+
 	// Databases is how many databases one entity may have. 0: any number.
 	Databases int64
 
@@ -220,6 +223,9 @@ func (c Config) withDefaults() Config {
 		c.Limits.Tokens = 1000
 	}
 	c.Snapshots = c.Snapshots.withDefaults()
+	if c.Limits.ImportBytes == 0 {
+		c.Limits.ImportBytes = 1 << 30
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

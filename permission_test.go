@@ -182,6 +182,10 @@ var deeds = map[string]func(s *scene, ref string) error{
 	"export": func(s *scene, ref string) error {
 		return s.Export(ctx, s.caller, ref, ayb.ExportSQLite, io.Discard)
 	},
+	"import": func(s *scene, ref string) error {
+		_, err := s.Engine.Import(ctx, s.caller, ref, strings.NewReader("SELECT 1;"), &ayb.ImportOptions{Format: ayb.ExportSQL})
+		return err
+	},
 	"list_grants": func(s *scene, ref string) error {
 		_, err := s.Grants(ctx, s.caller, ref, ayb.Page{})
 		return err
@@ -379,6 +383,7 @@ func (s *scene) gift() (ref string) {
 // for want of something else.
 var needsMore = map[string]error{
 	"create_snapshot": ayb.ErrUnsupported, "restore_snapshot": ayb.ErrUnsupported, "delete_snapshot": ayb.ErrUnsupported,
+	"import": ayb.ErrConflict, // the database has been written
 }
 
 // ownOnly are the lines whose call is always about the caller's own account, so

@@ -12,6 +12,7 @@ const (
 	Query
 	Write
 	Export
+	Import
 	ListGrants
 	ListSnapshots
 	CreateSnapshot
@@ -132,7 +133,9 @@ var rules = [endOfActions]rule{
 	Query:   {name: "query", target: aDatabase, least: reads, scope: catalog.ReadOnly, trail: Counted, phrase: "query database"},
 	Write:   {name: "write", target: aDatabase, least: writes, scope: catalog.ReadWrite, trail: Counted, phrase: "query database"},
 	// A copy of everything shows no more than queries do.
-	Export:     {name: "export", target: aDatabase, least: reads, scope: catalog.ReadOnly, phrase: "export database"},
+	Export: {name: "export", target: aDatabase, least: reads, scope: catalog.ReadOnly, phrase: "export database"},
+	// To fill a database takes as much as to restore a snapshot of it.
+	Import:     {name: "import", target: aDatabase, least: manages, scope: catalog.Manager, phrase: "import into database"},
 	ListGrants: {name: "list_grants", target: aDatabase, least: manages, scope: catalog.Manager, trail: Refusals, phrase: "list permissions for database"},
 	// A snapshot is what is left when somebody has written over the data, so more is
 	// needed to delete one than to write.

@@ -20,9 +20,11 @@ type request struct {
 	path   string      // below the server's URL, escaped, perhaps with a query
 	header [][2]string // beside those of every request
 	body   []byte
-	media  string // content type of the body
-	accept string // empty: JSON
-	reads  bool   // it changes nothing; all of GET does not
+	stream io.Reader // in the place of body, once; nil: there is none
+	length int64     // of stream; -1: nobody knows
+	media  string    // content type of the body
+	accept string    // empty: JSON
+	reads  bool      // it changes nothing; all of GET does not
 }
 
 // looks reports whether the request can change nothing.
@@ -91,9 +93,15 @@ func (c *Client) prepare(ctx context.Context, r request) (*http.Request, error) 
 	if len(r.body) > 0 {
 		body = bytes.NewReader(r.body)
 	}
+	if r.stream != nil {
+		body = r.stream
+	}
 	req, err := http.NewRequestWithContext(ctx, r.method, c.base.String()+r.path, body)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "The request can't be sent")
+	}
+	if r.stream != nil {
+		req.ContentLength = r.length
 	}
 	for _, h := range r.header {
 		if err := checkHeader(h[1]); err != nil {

@@ -186,6 +186,7 @@ func routes() []route {
 
 		{"POST", "/v1/{entity}/{database}/query", optional, 200, (*exchange).query},
 		{"GET", "/v1/{entity}/{database}/export", optional, 200, (*exchange).export},
+		{"POST", "/v1/{entity}/{database}/import", bearer, 201, (*exchange).importDatabase},
 		{"POST", "/v1/_/queries/{id}/cancel", bearer, 200, (*exchange).cancelQuery},
 
 		{"POST", "/v1/{entity}/{database}/share", bearer, 204, (*exchange).share},

@@ -36,6 +36,7 @@ type clientCommand struct {
 	Query           queryCommand           `cmd:"" name:"query" group:"Databases" help:"Run SQL; without any, begin an interactive session."`
 	Cancel          cancelCommand          `cmd:"" name:"cancel" group:"Databases" help:"Cancel a running query."`
 	Export          exportCommand          `cmd:"" name:"export" group:"Databases" help:"Save a whole database as a file."`
+	Import          importCommand          `cmd:"" name:"import" group:"Databases" help:"Make a database of a file."`
 	DatabaseDetails databaseDetailsCommand `cmd:"" name:"database_details" group:"Databases" help:"Show what a database is, and what you may do with it."`
 	RenameDatabase  renameDatabaseCommand  `cmd:"" name:"rename_database" group:"Databases" help:"Give a database another name."`
 	TransferDB      transferCommand        `cmd:"" name:"transfer_database" group:"Databases" help:"Give a database to somebody else."`

@@ -74,15 +74,15 @@ type config struct {
 
 // limits are the bounds of what one tenant may use, as the file has them.
 type limits struct {
-	QueryTime, MaintenanceTime, StreamTime, WriteStall, QueueTime         time.Duration
-	SessionIdle, SessionTime, SessionWriteTime                            time.Duration
-	SQLBytes, ValueBytes, ResultBytes                                     int64
-	ConnectionMemory, OwnerMemory, OpenMemory                             int64
-	DatabaseBytes, EntityBytes, Databases, TempBytes, WALBytes            int64
-	Parameters, LikePatternBytes, ExpressionDepth, CompoundSelect         int64
-	Columns, FunctionArgs, TriggerDepth, ProgramOps                       int64
-	Readers, QueuedReads, QueuedWrites, Statements, Sessions, RequestRate int64
-	Tokens                                                                int64
+	QueryTime, MaintenanceTime, StreamTime, WriteStall, QueueTime           time.Duration
+	SessionIdle, SessionTime, SessionWriteTime                              time.Duration
+	SQLBytes, ValueBytes, ResultBytes                                       int64
+	ConnectionMemory, OwnerMemory, OpenMemory                               int64
+	DatabaseBytes, EntityBytes, Databases, ImportBytes, TempBytes, WALBytes int64
+	Parameters, LikePatternBytes, ExpressionDepth, CompoundSelect           int64
+	Columns, FunctionArgs, TriggerDepth, ProgramOps                         int64
+	Readers, QueuedReads, QueuedWrites, Statements, Sessions, RequestRate   int64
+	Tokens                                                                  int64
 }
 
 // newConfig returns the configuration of someone who has said nothing.
@@ -100,7 +100,7 @@ func newConfig() *config {
 		WriteStall: 30 * time.Second, QueueTime: 5 * time.Second,
 		SessionIdle: 10 * time.Second, SessionTime: 5 * time.Minute, SessionWriteTime: 30 * time.Second,
 		SQLBytes: 1 << 20, ResultBytes: 100 << 20,
-		ConnectionMemory: 64 << 20, OwnerMemory: 512 << 20, TempBytes: 1 << 30, WALBytes: 1 << 30,
+		ConnectionMemory: 64 << 20, OwnerMemory: 512 << 20, ImportBytes: 1 << 30, TempBytes: 1 << 30, WALBytes: 1 << 30,
 		Parameters: 32766, ExpressionDepth: 200, CompoundSelect: 100,
 		Columns: 2000, FunctionArgs: 127, TriggerDepth: 32, ProgramOps: 1_000_000,
 		Readers: 8, QueuedReads: 256, QueuedWrites: 4096, Statements: 64, Sessions: 64, RequestRate: 10, Tokens: 1000,
@@ -315,5 +315,6 @@ func (l limits) engine() ayb.Limits {
 		EntityBytes:   l.EntityBytes,
 		Databases:     l.Databases,
 		Tokens:        int(l.Tokens),
+		ImportBytes:   l.ImportBytes,
 	}
 }

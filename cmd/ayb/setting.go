@@ -127,6 +127,7 @@ func (c *config) limitSettings() []*setting {
 		unbounded(entry("database_bytes", sizeValue{&l.DatabaseBytes, 0, 0}, "Size of a database, for whom no quota says otherwise.")),
 		unbounded(entry("entity_bytes", sizeValue{&l.EntityBytes, 0, 0}, "Size of all databases of one owner, for whom no quota says otherwise.")),
 		unbounded(entry("databases", numberValue{&l.Databases, 0, math.MaxInt64}, "How many databases an owner may have, for whom no quota says otherwise.")),
+		entry("import_bytes", sizeValue{&l.ImportBytes, 1 << 10, 0}, "A file that is imported."),
 		entry("temp_bytes", sizeValue{&l.TempBytes, 1, 0}, "Temporary files of one owner."),
 		entry("wal_bytes", sizeValue{&l.WALBytes, 1 << 20, 0}, "Write-ahead log of a database."),
 		entry("readers", numberValue{&l.Readers, 1, 1000}, "Reads of a database at once."),

@@ -46,6 +46,11 @@ func (p *pipe) Create(ctx context.Context, db hosting.DB) error {
 	return err
 }
 
+func (p *pipe) Adopt(ctx context.Context, db hosting.DB, upload hosting.Upload, quota hosting.Quota) error {
+	_, err := p.call(ctx, request{Op: opAdopt, Job: job{DB: db}, Upload: upload, Quota: quota}, nil, nil)
+	return err
+}
+
 func (p *pipe) Copy(ctx context.Context, db hosting.DB, method hosting.CopyMethod, w io.Writer) (hosting.Generation, error) {
 	rep, err := p.call(ctx, request{Op: opCopy, Job: job{DB: db}, Method: method}, nil, w)
 	return rep.Generation, err
@@ -214,6 +219,8 @@ func (s *server) handle(ctx context.Context, req request, c *serverConn) (rep re
 		err = s.inner.Create(ctx, db)
 	case opCopy:
 		rep.Generation, err = s.inner.Copy(ctx, db, req.Method, c)
+	case opAdopt:
+		err = s.inner.Adopt(ctx, db, req.Upload, req.Quota)
 	case opCheck:
 		err = s.inner.Check(ctx, db, req.Depth)
 	case opRelease:

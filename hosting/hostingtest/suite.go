@@ -58,6 +58,7 @@ func Run(t *testing.T, open Open, opts *Options) {
 		{"session", sessionChecks()},
 		{"session_bounds", sessionBoundsChecks()},
 		{"copy", copyChecks()},
+		{"adopt", adoptChecks()},
 		{"damage", damageChecks()},
 		{"release", releaseChecks()},
 		{"life", lifeChecks()},

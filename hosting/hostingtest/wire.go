@@ -23,6 +23,7 @@ const (
 	opCreate
 	opCopy
 	opCheck
+	opAdopt
 	opRelease
 	opResume
 	opStats
@@ -39,6 +40,8 @@ type request struct {
 	Wanted bool // whether there is a sink
 	Method hosting.CopyMethod
 	Depth  hosting.CheckDepth
+	Upload hosting.Upload
+	Quota  hosting.Quota // of opAdopt
 }
 
 // A signal is what the near end says after its request.

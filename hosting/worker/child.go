@@ -322,6 +322,8 @@ func (c *child) handle(t *task, req *request, rep *reply) (err error) {
 		err = c.inner.Create(t, job.DB)
 	case opCopy:
 		rep.generation, err = c.inner.Copy(t, job.DB, hosting.CopyMethod(req.how), t)
+	case opAdopt:
+		err = c.inner.Adopt(t, job.DB, hosting.Upload{ID: req.upload, Format: hosting.UploadFormat(req.how)}, job.Quota)
 	case opCheck:
 		err = c.inner.Check(t, job.DB, hosting.CheckDepth(req.how))
 	case opRelease:

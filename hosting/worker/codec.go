@@ -122,15 +122,17 @@ const (
 	opStats
 	opSessionRun
 	opSessionClose
-	opLast = opSessionClose
+	opAdopt
+	opLast = opAdopt
 )
 
 // A request is what a call asks for.
 type request struct {
 	op     op
-	wanted bool   // whether there is a sink
-	handle uint64 // of the session, or of the release that begins
-	how    uint8  // CopyMethod or CheckDepth
+	wanted bool       // whether there is a sink
+	handle uint64     // of the session, or of the release that begins
+	how    uint8      // CopyMethod, CheckDepth or UploadFormat
+	upload catalog.ID // of opAdopt alone
 	job    hosting.Job
 }
 
@@ -138,6 +140,9 @@ func (r *request) append(b []byte) []byte {
 	b = appendBool(append(b, byte(r.op)), r.wanted)
 	b = binary.AppendUvarint(b, r.handle)
 	b = append(b, r.how)
+	if r.op == opAdopt {
+		b = append(b, r.upload[:]...)
+	}
 	j := &r.job
 	b = appendDB(b, j.DB)
 	b = append(b, byte(j.Class))
@@ -172,6 +177,9 @@ func decodeRequest(b []byte) (r request, ok bool) {
 	r.wanted = d.bool()
 	r.handle = d.uvarint()
 	r.how = d.byte()
+	if r.op == opAdopt {
+		r.upload = d.id()
+	}
 	j := &r.job
 	j.DB = d.db()
 	j.Class = hosting.Class(d.byte())

@@ -244,6 +244,11 @@ func (r *Runner) Create(ctx context.Context, db hosting.DB) error {
 	return r.call(r.newCall(ctx, request{op: opCreate, job: hosting.Job{DB: db}}))
 }
 
+// Adopt implements hosting.Runner.
+func (r *Runner) Adopt(ctx context.Context, db hosting.DB, upload hosting.Upload, quota hosting.Quota) error {
+	return r.call(r.newCall(ctx, request{op: opAdopt, how: uint8(upload.Format), upload: upload.ID, job: hosting.Job{DB: db, Quota: quota}}))
+}
+
 // Copy implements hosting.Runner.
 func (r *Runner) Copy(ctx context.Context, db hosting.DB, method hosting.CopyMethod, w io.Writer) (hosting.Generation, error) {
 	c := r.newCall(ctx, request{op: opCopy, how: uint8(method), job: hosting.Job{DB: db}})

@@ -20,7 +20,7 @@ import (
 var floors = [][]string{
 	{"ayb/fault", "ayb/internal/distance", "ayb/internal/durable", "ayb/internal/sched", "ayb/internal/walls"},
 	{"ayb/catalog"},
-	{"ayb/auth", "ayb/hosting", "ayb/hosting/sandbox", "ayb/httpapi/wire", "ayb/internal/dump", "ayb/internal/format", "ayb/internal/mail", "ayb/snapshot", "ayb/store"},
+	{"ayb/auth", "ayb/hosting", "ayb/hosting/sandbox", "ayb/httpapi/wire", "ayb/internal/dump", "ayb/internal/format", "ayb/internal/mail", "ayb/internal/tabular", "ayb/snapshot", "ayb/store"},
 	{"ayb/hosting/worker"},
 	{"ayb"},
 	{"ayb/client", "ayb/httpapi", "ayb/internal/shell", "ayb/operator"},

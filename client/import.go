@@ -2,12 +2,14 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"time"
 
+	"ayb/fault"
 	"ayb/httpapi/wire"
 )
 
@@ -31,25 +33,62 @@ func (c *Client) Import(ctx context.Context, ref, format string, r io.Reader, le
 	if format == FormatSQL {
 		media = wire.ContentTypeSQL
 	}
+	text, err := c.upload(ctx, request{method: http.MethodPost, path: path + "?format=" + url.QueryEscape(format), media: media, length: length}, r)
+	if err == nil && len(text) == 0 {
+		err = fault.New(fault.Unavailable, "The server gave no answer; look whether the database is there before you send it again")
+	}
+	return err
+}
+
+// A TableImport says what ImportTable sends, and into which table.
+type TableImport struct {
+	Table  string // made if it is not there
+	Format string // csv, tsv or jsonl
+	Header string // of csv and tsv, whether the first line has the names of the columns: yes, no or auto; empty: auto
+}
+
+// ImportTable adds the rows that r has, to its end, to a table, all or none, and
+// returns how many that were. length is how many bytes r has, -1 if nobody knows. For
+// who may write the database. An error of r is returned as it is. Errors: those of
+// [Client.Query], and [fault.Invalid] with the line on which the file is wrong.
+func (c *Client) ImportTable(ctx context.Context, ref string, into TableImport, r io.Reader, length int64) (rows int64, err error) {
+	path, err := databasePath(ref, "/import")
+	if err != nil {
+		return 0, err
+	}
+	query := url.Values{"table": {into.Table}, "format": {into.Format}}
+	if into.Header != "" {
+		query.Set("header", into.Header)
+	}
+	req := request{method: http.MethodPost, path: path + "?" + query.Encode(), media: "application/octet-stream", length: length}
+	text, err := c.upload(ctx, req, r)
+	if err != nil {
+		return 0, err
+	}
+	var imported struct{ Rows *int64 }
+	if json.Unmarshal(text, &imported) != nil || imported.Rows == nil {
+		return 0, fault.New(fault.OutcomeUnknown, "The server's answer can't be read; look whether the rows are there before you send them again")
+	}
+	return *imported.Rows, nil
+}
+
+// upload sends what r has, once, and returns the answer.
+func (c *Client) upload(ctx context.Context, req request, r io.Reader) ([]byte, error) {
 	limited, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stall := time.AfterFunc(c.cfg.Stall, func() { cancel(errSlow) })
 	defer stall.Stop()
 	body := &source{r: r, stall: stall, most: c.cfg.Stall, wrong: make(chan error, 1)}
-	req := request{method: http.MethodPost, path: path + "?format=" + url.QueryEscape(format), stream: body, length: length, media: media}
+	req.stream = body
 	resp, err := c.send(ctx, limited, req)
 	if err != nil {
 		if wrong := body.failed(); wrong != nil {
-			return wrong
+			return nil, wrong
 		}
-		return err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	text, err := c.readAll(ctx, limited, req, resp)
-	if err == nil && len(text) == 0 {
-		err = c.strange(req, resp, "")
-	}
-	return err
+	return c.readAll(ctx, limited, req, resp)
 }
 
 // A source is what is sent. Whenever a part of it has been taken, the server has as

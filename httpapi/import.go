@@ -21,9 +21,12 @@ func (x *exchange) importDatabase() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	query, err := x.parameters("format")
+	query, err := x.parameters("format", "table", "header")
 	if err != nil {
 		return nil, err
+	}
+	if query.Has("table") {
+		return x.importTable(ref, ayb.TableImport{Table: query.Get("table"), Format: query.Get("format"), Header: query.Get("header")})
 	}
 	opt := ayb.ImportOptions{}
 	if format := query.Get("format"); format != "" {
@@ -42,6 +45,21 @@ func (x *exchange) importDatabase() (any, error) {
 		return nil, err
 	}
 	return wire.NewCreatedDatabase(db), nil
+}
+
+// importTable adds the rows of the body to a table.
+func (x *exchange) importTable(ref string, into ayb.TableImport) (any, error) {
+	up := &upload{x: x}
+	body, err := up.open()
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	rows, err := x.eng.ImportTable(x.ctx(), x.caller, ref, body, into)
+	if err != nil {
+		return nil, err
+	}
+	return wire.ImportedTable{Rows: rows}, nil
 }
 
 // An upload is a body that is read as it comes, of any size.

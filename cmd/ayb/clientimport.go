@@ -5,6 +5,9 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"ayb/client"
 	"ayb/fault"
@@ -14,17 +17,21 @@ import (
 type importCommand struct {
 	databaseArgument
 	File   string `arg:"" name:"file" complete:"file" help:"The file to read; - for the standard input."`
-	Format string `name:"format" enum:"auto,sqlite,sql" default:"auto" placeholder:"FORMAT" help:"sqlite, a SQLite file, or sql, a text of SQL; auto looks."`
+	Format string `name:"format" enum:"auto,sqlite,sql,csv,tsv,jsonl" default:"auto" placeholder:"FORMAT" help:"sqlite, a SQLite file, or sql, a text of SQL; with --table csv, tsv or jsonl. auto looks at the file and its name."`
+	Table  string `name:"table" placeholder:"TABLE" help:"Add the rows of a table to this one, which is made if it is not there."`
+	Header string `name:"header" enum:"auto,yes,no" default:"auto" placeholder:"WHEN" help:"Whether the first line of csv and tsv names the columns: yes, no or auto."`
 }
 
 // Help shows how it is used.
 func (importCommand) Help() string {
 	return `The database is created if it does not exist. One that has been written is left alone: import under another name, and rename
-the two. Nothing is made if there is anything wrong with the file.
+the two. With --table, rows are added to a table of a database that is there. Nothing is changed if there is anything wrong
+with the file.
 
 Examples:
   ayb client import marcua/test.sqlite backup.sqlite
-  sqlite3 old.sqlite .dump | ayb client import marcua/old.sqlite -`
+  sqlite3 old.sqlite .dump | ayb client import marcua/old.sqlite -
+  ayb client import marcua/test.sqlite places.csv --table place`
 }
 
 // Run makes a database of a file.
@@ -50,10 +57,16 @@ func (cmd importCommand) Run(c *connection) error {
 	}
 	buffered := bufio.NewReaderSize(in, 64<<10)
 	if cmd.Format == "auto" {
-		cmd.Format = client.FormatSQL
-		if head, _ := buffered.Peek(16); bytes.Equal(head, []byte("SQLite format 3\x00")) {
-			cmd.Format = client.FormatSQLite
+		cmd.Format = cmd.guess(buffered)
+	}
+	if isTable := slices.Contains(tableFormats, cmd.Format); isTable != (cmd.Table != "") {
+		if isTable {
+			return &usageError{message: "rows in " + cmd.Format + " need '--table <TABLE>' to go to"}
 		}
+		return &usageError{message: "the argument '--table <TABLE>' is for csv, tsv and jsonl; say which with '--format <FORMAT>'"}
+	}
+	if cmd.Table != "" {
+		return cmd.rows(c, buffered, name, size)
 	}
 	api, err := cmd.managed(c)
 	if err != nil {
@@ -67,5 +80,46 @@ func (cmd importCommand) Run(c *connection) error {
 	}
 	shown.end()
 	c.say("Imported %s into %s", name, cmd.Database)
+	return nil
+}
+
+// tableFormats are the formats of rows.
+var tableFormats = []string{"csv", "tsv", "jsonl"}
+
+// guess returns the format of a file by its beginning and its name.
+func (cmd importCommand) guess(r *bufio.Reader) string {
+	head, _ := r.Peek(16)
+	if bytes.Equal(head, []byte("SQLite format 3\x00")) {
+		return client.FormatSQLite
+	}
+	switch ext := strings.ToLower(strings.TrimPrefix(filepath.Ext(cmd.File), ".")); {
+	case slices.Contains(tableFormats, ext):
+		return ext
+	case ext == "ndjson":
+		return "jsonl"
+	case cmd.Table != "" && bytes.HasPrefix(bytes.TrimSpace(head), []byte("{")):
+		return "jsonl"
+	case cmd.Table != "":
+		return "csv"
+	}
+	return client.FormatSQL
+}
+
+// rows adds the rows of a file to a table.
+func (cmd importCommand) rows(c *connection, r io.Reader, name string, size int64) error {
+	c.adviseOn(cmd.Database)
+	api, err := c.authenticated()
+	if err != nil {
+		return err
+	}
+	shown := c.transfer(max(size, 0))
+	defer shown.end()
+	into := client.TableImport{Table: cmd.Table, Format: cmd.Format, Header: cmd.Header}
+	n, err := api.ImportTable(c.ctx, cmd.ref(), into, io.TeeReader(r, shown), size)
+	if err != nil {
+		return err
+	}
+	shown.end()
+	c.say("Imported %d rows of %s into %s of %s", n, name, cmd.Table, cmd.Database)
 	return nil
 }

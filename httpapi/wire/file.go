@@ -5,3 +5,8 @@ const (
 	ContentTypeSQLite = "application/vnd.sqlite3"
 	ContentTypeSQL    = "application/sql"
 )
+
+// ImportedTable answers an import into a table.
+type ImportedTable struct {
+	Rows int64 `json:"rows"`
+}

@@ -69,7 +69,7 @@ next:
 type download struct {
 	x       *exchange
 	media   string
-	name    string
+	name    string // what to call it; empty: nothing is said
 	begun   bool
 	squeeze *squeezer // nil: the file is sent as it is
 }
@@ -90,7 +90,9 @@ func (d *download) begin() {
 	d.begun = true
 	header := d.x.w.Header()
 	header.Set("Content-Type", d.media)
-	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": d.name}))
+	if d.name != "" {
+		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": d.name}))
+	}
 	d.squeeze = d.x.squeezer()
 	d.x.leaveBody()
 	d.x.status = d.x.route.status

@@ -18,8 +18,8 @@ import (
 // queryIDHeader carries the id by which a query can be cancelled.
 const queryIDHeader = "Ayb-Query-Id"
 
-// query runs SQL and answers in the classic form, or as a stream to those who
-// accept one.
+// query runs SQL and answers in the classic form, or as a stream or a file to those
+// who accept one.
 func (x *exchange) query() (any, error) {
 	ref, err := x.ref()
 	if err != nil {
@@ -36,6 +36,9 @@ func (x *exchange) query() (any, error) {
 	defer done()
 	if accept := x.r.Header["Accept"]; len(accept) > 0 && acceptsStream(accept) {
 		return x.stream(ctx, ref, st)
+	}
+	if media, mode := tableForm(x.r.Header["Accept"]); media != "" {
+		return x.table(ctx, ref, st, media, mode)
 	}
 	res := &result{pool: x.pieces, limit: x.opt.MaxResultBytes, budget: x.held, caller: x.caller.Entity}
 	sum, err := x.eng.Stream(ctx, x.caller, ref, st, res)

@@ -108,23 +108,22 @@ func (c *call) receive(ctx context.Context, upload ID, r io.Reader) (remove func
 	if quota := c.quota().DatabaseBytes; quota > 0 {
 		bound = min(bound, dumpRoom(quota)) // a text may be larger than what it makes
 	}
-	n, err := copyUpload(f, io.LimitReader(contextReader{ctx, r}, bound+1))
-	if err == nil && n > bound {
-		err = fault.New(fault.TooLarge, "What was sent is larger than limits.import_bytes (%d bytes) or the quota allows", bound)
-	}
-	return remove, errors.Join(err, f.Close())
+	return remove, errors.Join(c.gather(ctx, f, r, bound), f.Close())
 }
 
-// copyUpload copies, and tells an error of the disk from one of the sender.
-func copyUpload(f *os.File, r io.Reader) (int64, error) { return io.Copy(spoolWriter{f}, r) }
-
-// A spoolWriter is a file whose errors are the server's.
-type spoolWriter struct{ f *os.File }
-
-// Write writes to the file.
-func (d spoolWriter) Write(p []byte) (int, error) {
-	n, err := d.f.Write(p)
-	return n, unspooled(err)
+// gather copies what r has to a file, within Limits.StreamTime.
+func (c *call) gather(ctx context.Context, f *os.File, r io.Reader, bound int64) error {
+	most := c.e.cfg.Limits.WithDefaults().StreamTime
+	limited, cancel := context.WithTimeoutCause(ctx, most, errSlowCopy)
+	defer cancel()
+	n, err := io.Copy(diskWriter{f}, io.LimitReader(contextReader{limited, r}, bound+1))
+	switch {
+	case err != nil && errors.Is(context.Cause(limited), errSlowCopy):
+		return fault.New(fault.TimedOut, "What was sent did not arrive within limits.stream_time (%v); compress it, or use a faster connection", most)
+	case err == nil && n > bound:
+		return fault.New(fault.TooLarge, "What was sent is larger than limits.import_bytes or the quota allows: %d bytes", bound)
+	}
+	return err
 }
 
 // adopt makes a database of an upload: the file of one that has none, or a new

@@ -71,11 +71,7 @@ func (c *call) spoolUpload(ctx context.Context, r io.Reader) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	bound := c.e.cfg.Limits.ImportBytes
-	n, err := copyUpload(file, io.LimitReader(contextReader{ctx, r}, bound+1))
-	if err == nil && n > bound {
-		err = fault.New(fault.TooLarge, "What was sent is larger than limits.import_bytes (%d bytes) allows", bound)
-	}
+	err = c.gather(ctx, file, r, c.e.cfg.Limits.ImportBytes)
 	if err == nil {
 		_, err = file.Seek(0, io.SeekStart)
 	}

@@ -10,7 +10,7 @@ import (
 // How many exports and imports may be under way. Each has a copy of a database
 // on the disk for as long as its caller takes.
 const (
-	copiesAtOnce    = 16
+	copiesAtOnce    = 64
 	copiesPerCaller = 4
 )
 

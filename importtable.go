@@ -95,6 +95,9 @@ func (c *call) load(ctx context.Context, file io.Reader, opts tabular.Options, t
 			return err
 		}
 		defer s.Close()
+		if err := c.markChanged(ctx); err != nil {
+			return err
+		}
 		l := &loader{ctx: ctx, session: s, name: quoteName(name), table: table}
 		if err := l.begin(name); err != nil {
 			return err

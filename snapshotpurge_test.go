@@ -1,10 +1,12 @@
 package ayb_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 	"gocloud.dev/blob/fileblob"
 
 	"ayb"
+	"ayb/aybtest"
 	"ayb/hosting"
 	"ayb/snapshot/snapshottest"
 )
@@ -104,6 +107,41 @@ func TestSnapshot_of_what_is_damaged(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// A spoiler is a Runner whose copies come out with a page of zeros.
+type spoiler struct{ hosting.Runner }
+
+// Copy copies, and spoils the third page.
+func (s spoiler) Copy(ctx context.Context, db hosting.DB, method hosting.CopyMethod, w io.Writer) (hosting.Generation, error) {
+	var image bytes.Buffer
+	generation, err := s.Runner.Copy(ctx, db, method, &image)
+	if err == nil {
+		clear(image.Bytes()[2*4096 : 3*4096])
+		_, err = w.Write(image.Bytes())
+	}
+	return generation, err
+}
+
+func TestSnapshot_of_a_copy_that_is_damaged(t *testing.T) {
+	dir := t.TempDir()
+	runner, err := hosting.NewInProcess(hosting.Config{Dir: filepath.Join(dir, ayb.OwnersDir)})
+	must(t, err)
+	defer runner.Close()
+	bucket := snapshottest.Memory(t).Bucket
+	f := aybtest.New(t, &ayb.Config{DataPath: dir, Runner: spoiler{runner}, Snapshots: ayb.SnapshotConfig{Bucket: bucket}})
+	alice := f.MustEntity("alice")
+	f.MustDatabase("alice/db", "CREATE TABLE t (a)", "INSERT INTO t SELECT hex(randomblob(500)) FROM generate_series(1, 200)")
+	_, err = f.CreateSnapshot(ctx, alice, "alice/db", "")
+	if !errors.Is(err, ayb.ErrInternal) || !strings.Contains(ayb.Message(err), "The copy of the database for the snapshot is damaged and was not kept, but the database is sound") {
+		t.Errorf("%v", err)
+	}
+	if keys := keysOf(t, bucket); keys != "" {
+		t.Errorf("the bucket has %s", keys)
+	}
+	if left := (&snapshotScene{Fixture: f}).images(t); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 

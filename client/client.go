@@ -37,8 +37,8 @@ type Config struct {
 	// for. 0: 2. Negative: never.
 	Retries int
 
-	// Timeout is how long a call that is not a query may take, retries included.
-	// 0: one minute.
+	// Timeout is how long a call that is not a query may take, retries included;
+	// what copies databases takes as long as it takes. 0: one minute.
 	Timeout time.Duration
 
 	// Stall is how long the answer to a query may pause, before it begins and

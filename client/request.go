@@ -25,6 +25,7 @@ type request struct {
 	media  string    // content type of the body
 	accept string    // empty: JSON
 	reads  bool      // it changes nothing; all of GET does not
+	long   bool      // it takes the longer the more data there are, and nobody knows how long
 }
 
 // looks reports whether the request can change nothing.
@@ -48,6 +49,10 @@ var errSlow = errors.New("no answer in time")
 // nil: it is.
 func (c *Client) do(ctx context.Context, r request, into any, whole func() bool) error {
 	limited, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, errSlow)
+	if r.long { // that the server is still there shows by its keeping the connection
+		cancel()
+		limited, cancel = context.WithCancel(ctx)
+	}
 	defer cancel()
 	return c.retry(ctx, limited, r, func() error {
 		resp, err := c.send(ctx, limited, r)

@@ -41,6 +41,7 @@ func (c *Client) CreateSnapshot(ctx context.Context, ref, note string) (catalog.
 	if err != nil {
 		return catalog.Snapshot{}, err
 	}
+	r.long = true
 	var s wire.Snapshot
 	if err := c.do(ctx, r, &s, func() bool { _, err := s.Snapshot(); return err == nil && s.ID != "" }); err != nil {
 		return catalog.Snapshot{}, err

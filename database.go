@@ -89,6 +89,11 @@ type DatabaseDetails struct {
 	// are kept included, and OwnerQuota what they may have; 0: no bound. They are
 	// set for those who may manage the database.
 	OwnerSize, OwnerQuota int64
+
+	// Proven is as of when a drill has proven that the database can be restored:
+	// when the snapshot was taken that it restored. Zero: it is not proven. It is set
+	// for those who may manage the database.
+	Proven time.Time
 }
 
 // Database returns a database and what the caller may do with it. For everybody
@@ -108,6 +113,13 @@ func (e *Engine) Database(ctx context.Context, p Principal, ref string) (_ Datab
 	}
 	if err := c.measure(ctx, &details); err != nil {
 		return DatabaseDetails{}, err
+	}
+	if details.CanManage {
+		state, err := e.store.SnapshotState(ctx, c.database.ID)
+		if err != nil {
+			return DatabaseDetails{}, c.changed(err)
+		}
+		details.Proven = state.Proven
 	}
 	return details, nil
 }

@@ -123,10 +123,10 @@ func (img *image) copy(ctx context.Context, from hosting.DB, method hosting.Copy
 
 // adopt makes sure that the image, which is of a snapshot, is a sound database that
 // the Runner can work on. Errors: [ErrUnavailable].
-func (img *image) adopt(ctx context.Context) error {
+func (img *image) adopt(ctx context.Context, depth hosting.CheckDepth) error {
 	err := hosting.Adopt(img.path())
 	if err == nil {
-		err = img.check(ctx, hosting.QuickCheck)
+		err = img.check(ctx, depth)
 	}
 	if kind := fault.KindOf(err); kind == fault.Invalid || kind == fault.Internal {
 		return fault.Wrap(fault.Unavailable, err, "The snapshot holds a damaged database and was not used; choose another one, and tell whoever runs the server")

@@ -219,7 +219,11 @@ var deeds = map[string]func(s *scene, ref string) error{
 		s.before(func() { s.offer(s.owner, s.ref, s.dave) })
 		return s.WithdrawOffer(ctx, s.caller, ref)
 	},
-	"delete_database":    func(s *scene, ref string) error { return s.DeleteDatabase(ctx, s.caller, ref) },
+	"delete_database": func(s *scene, ref string) error { return s.DeleteDatabase(ctx, s.caller, ref) },
+	"drill_snapshots": func(s *scene, ref string) error {
+		_, err := s.Drill(ctx, s.caller, ref)
+		return err
+	},
 	"set_database_quota": func(s *scene, ref string) error { return s.SetDatabaseQuota(ctx, s.caller, ref, ayb.NoLimit) },
 
 	"undelete_database": func(s *scene, _ string) error {

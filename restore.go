@@ -168,7 +168,7 @@ func (r *restore) fetch(ctx context.Context, img *image, room room) error {
 	if err != nil {
 		return err
 	}
-	return img.adopt(ctx)
+	return img.adopt(ctx, hosting.QuickCheck)
 }
 
 // download fetches the snapshot from the bucket.

@@ -527,3 +527,45 @@ func TestEngine_RestoreSnapshot_without_the_bucket(t *testing.T) {
 		r.settled()
 	})
 }
+
+func TestEngine_Drill(t *testing.T) {
+	r, first := newRestoring(t, nil)
+	r.MustDatabase("alice/young", "CREATE TABLE t (a)")
+	proven := func() time.Time {
+		t.Helper()
+		d, err := r.Database(ctx, r.alice, "alice/db")
+		must(t, err)
+		return d.Proven
+	}
+	if _, err := r.Drill(ctx, ayb.System, "alice/young"); !errors.Is(err, ayb.ErrNoSnapshot) {
+		t.Errorf("without a snapshot: %v", err)
+	}
+	if at := proven(); !at.IsZero() {
+		t.Errorf("it is proven as of %v without a drill", at)
+	}
+	r.MustQuery(r.alice, "alice/db", "UPDATE t SET a = 2")
+	s, err := r.Drill(ctx, ayb.System, "alice/db")
+	must(t, err)
+	if s.ID != first || !proven().Equal(s.Taken) {
+		t.Errorf("%+v, proven as of %v", s, proven())
+	}
+	r.want("alice/db", "2")
+	r.settled()
+
+	r.Clock.Advance(time.Hour)
+	was, second := proven(), r.take("alice/db")
+	key := "alice/db/" + second.ID
+	content, err := r.bucket.ReadAll(ctx, key)
+	must(t, err)
+	content[len(content)/2] ^= 1
+	attributes, err := r.bucket.Attributes(ctx, key)
+	must(t, err)
+	must(t, r.bucket.WriteAll(ctx, key, content, &blob.WriterOptions{Metadata: attributes.Metadata}))
+	if s, err := r.Drill(ctx, ayb.System, "alice/db"); !errors.Is(err, snapshot.ErrDamaged) || s.ID != second.ID {
+		t.Errorf("of a damaged snapshot: %+v, %v", s, err)
+	}
+	if !proven().Equal(was) {
+		t.Errorf("a drill that failed has proven %v", proven())
+	}
+	r.settled()
+}

@@ -26,6 +26,7 @@ const (
 	WithdrawOffer
 	DeleteDatabase
 	SetDatabaseQuota
+	DrillSnapshots
 
 	// The actions on an account. Bringing back a deleted database is one of
 	// them: as long as it is deleted, nobody but its owner has to do with it.
@@ -151,6 +152,7 @@ var rules = [endOfActions]rule{
 	WithdrawOffer:       {name: "withdraw_offer", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "withdraw the offer of database"},
 	DeleteDatabase:      {name: "delete_database", target: aDatabase, least: owns, scope: catalog.Owner, phrase: "delete database"},
 	SetDatabaseQuota:    {name: "set_database_quota", target: aDatabase, least: isTheHost, scope: catalog.Owner, phrase: "set the quota of database"},
+	DrillSnapshots:      {name: "drill_snapshots", target: aDatabase, least: isTheHost, scope: catalog.Owner, phrase: "drill the snapshots of database"},
 
 	UndeleteDatabase: {name: "undelete_database", target: anAccount, least: owns, scope: catalog.Owner, phrase: "undelete database"},
 	ListDeleted:      {name: "list_deleted", target: anAccount, least: owns, scope: catalog.Owner, trail: Refusals, phrase: "list the deleted databases of entity"},

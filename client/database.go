@@ -30,6 +30,10 @@ type DatabaseDetails struct {
 	// OwnerSize is what all databases of the owner have together, and OwnerQuota
 	// what they may have; 0: no bound. They are told to those who may manage it.
 	OwnerSize, OwnerQuota int64
+
+	// Proven is as of when a drill has proven that the database can be restored, told
+	// to those who may manage it; zero: it is not proven.
+	Proven time.Time
 }
 
 // newDatabase returns a database of the wire.
@@ -91,6 +95,7 @@ func (c *Client) Database(ctx context.Context, ref string) (DatabaseDetails, err
 		Database: db, Access: catalog.Access(d.Access), CanManage: d.CanManage,
 		Size: orZero(d.Size), Quota: int64(orZero(d.Quota)),
 		OwnerSize: orZero(d.EntitySize), OwnerQuota: int64(orZero(d.EntityQuota)),
+		Proven: time.Time(orZero(d.Proven)),
 	}, nil
 }
 

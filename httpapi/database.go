@@ -61,7 +61,11 @@ func (x *exchange) databaseDetails() (any, error) {
 	if err != nil {
 		return nil, asIf(fault.Denied, wire.Unauthorized, err)
 	}
-	return wire.NewDatabaseDetails(d.Database, d.Access, d.CanManage).Sizes(d.Size, d.Quota, d.OwnerSize, d.OwnerQuota), nil
+	shape := wire.NewDatabaseDetails(d.Database, d.Access, d.CanManage).Sizes(d.Size, d.Quota, d.OwnerSize, d.OwnerQuota)
+	if !d.Proven.IsZero() {
+		shape.Proven = (*wire.Time)(&d.Proven)
+	}
+	return shape, nil
 }
 
 // updateDatabase changes the public level, by a header or in the body, and the

@@ -246,7 +246,7 @@ func sql(ref, text string) request {
 
 // hostOnly are the lines that nobody can ask for over HTTP.
 var hostOnly = map[string]bool{"create_entity": true, "undelete_entity": true, "list_entities": true, "read_audit": true, "purge": true,
-	"list_usage": true, "view_usage": true, "set_quota": true, "set_database_quota": true}
+	"list_usage": true, "view_usage": true, "set_quota": true, "set_database_quota": true, "drill_snapshots": true}
 
 // ownOnly are the lines whose request is always about the caller's own account,
 // so that another one can't be asked for.

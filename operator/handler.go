@@ -30,6 +30,8 @@ func routes() []route {
 		{"PATCH /quota/{entity}", (*request).setQuota},
 		{"GET /usage/{entity}/{database}", (*request).databaseUsage},
 		{"PATCH /quota/{entity}/{database}", (*request).setDatabaseQuota},
+		{"GET /databases/{entity}", (*request).databases},
+		{"POST /drills/{entity}/{database}", (*request).drill},
 	}
 }
 

@@ -107,6 +107,9 @@ func (cmd databaseDetailsCommand) Run(c *connection) error {
 	if details.CanManage {
 		c.say("All databases of %s: %s", details.OwnerSlug, sizeOf(details.OwnerSize, details.OwnerQuota))
 	}
+	if !details.Proven.IsZero() {
+		c.say("Proven restorable as of: %s", withFraction(details.Proven, "2006-01-02T15:04:05", "+00:00"))
+	}
 	return nil
 }
 

@@ -32,6 +32,7 @@ type commands struct {
 	Config              struct {
 		Check checkCommand `cmd:"" help:"Check the configuration, and report all of its problems."`
 	} `cmd:"" help:"Work with the server's configuration."`
+	Snapshots  snapshotsCommand  `cmd:"" help:"Find out whether snapshots can be restored; for whoever runs the server."`
 	Admin      adminCommand      `cmd:"" help:"Set quotas and see who uses what; for whoever runs the server."`
 	Doctor     doctorCommand     `cmd:"" help:"Look at everything the server needs, and say what to do. Changes nothing."`
 	Health     healthCommand     `cmd:"" help:"Ask the server of this configuration whether it answers."`

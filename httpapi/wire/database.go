@@ -66,6 +66,10 @@ type DatabaseDetails struct {
 	Quota       *Bound `json:"quota,omitempty"`
 	EntitySize  *int64 `json:"entity_size,omitempty"`
 	EntityQuota *Bound `json:"entity_quota,omitempty"`
+
+	// As of when a drill has proven that the database can be restored, for those who
+	// manage it; missing: it is not proven.
+	Proven *Time `json:"proven_restorable_as_of,omitempty"`
 }
 
 // Sizes adds what who may read the database is told, who may write it, and who

@@ -87,10 +87,16 @@ func (r *restoring) settled() {
 
 // leftovers returns what is on disk of images, notes, and versions that are not
 // current.
-func (r *restoring) leftovers() (left []string) {
+func (r *restoring) leftovers() []string {
+	r.t.Helper()
+	return r.leftoversOf(r.Engine, r.DataPath())
+}
+
+// leftoversOf is leftovers of another engine.
+func (r *restoring) leftoversOf(eng *ayb.Engine, data string) (left []string) {
 	r.t.Helper()
 	for _, notes := range []string{"images", "transfers"} {
-		entries, err := os.ReadDir(filepath.Join(r.DataPath(), notes))
+		entries, err := os.ReadDir(filepath.Join(data, notes))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			r.t.Fatal(err)
 		}
@@ -98,16 +104,16 @@ func (r *restoring) leftovers() (left []string) {
 			left = append(left, filepath.Join(notes, e.Name()))
 		}
 	}
-	versions, err := filepath.Glob(filepath.Join(r.DataPath(), ayb.OwnersDir, "*", "*", "??", "*", "*"))
+	versions, err := filepath.Glob(filepath.Join(data, ayb.OwnersDir, "*", "*", "??", "*", "*"))
 	must(r.t, err)
-	entities, err := r.Entities(ctx, ayb.System, ayb.Page{})
+	entities, err := eng.Entities(ctx, ayb.System, ayb.Page{})
 	must(r.t, err)
 	current := map[string]bool{}
 	for _, ent := range entities.Items {
-		databases, err := r.Databases(ctx, ayb.System, string(ent.Slug), ayb.Page{})
+		databases, err := eng.Databases(ctx, ayb.System, string(ent.Slug), ayb.Page{})
 		must(r.t, err)
 		for _, db := range databases.Items {
-			current[hosting.VersionPath(filepath.Join(r.DataPath(), ayb.OwnersDir), hosting.DB{Owner: db.Owner, Database: db.ID, Version: db.Version})] = true
+			current[hosting.VersionPath(filepath.Join(data, ayb.OwnersDir), hosting.DB{Owner: db.Owner, Database: db.ID, Version: db.Version})] = true
 		}
 	}
 	for _, version := range versions {
@@ -487,6 +493,7 @@ func TestEngine_RestoreSnapshot_without_the_bucket(t *testing.T) {
 		}
 		r.restore("alice/db", undo)
 		r.want("alice/db", "2")
+		r.settled()
 	})
 	t.Run("it is deleted like any other", func(t *testing.T) {
 		r.MustQuery(r.alice, "alice/db", "UPDATE t SET a = 77")

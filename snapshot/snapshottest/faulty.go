@@ -34,6 +34,7 @@ type Faulty struct {
 	calls []string
 	wrong int // which call, from 1 on; 0: none
 	mode  Mode
+	watch func(call string) error
 }
 
 // NewFaulty puts a Faulty in front of a bucket.
@@ -51,6 +52,14 @@ func (f *Faulty) Arm(n int, mode Mode) {
 	f.calls, f.wrong, f.mode = nil, n, mode
 }
 
+// Watch has each call told before it is made, by its name. If that returns an error,
+// the call fails and is not made.
+func (f *Faulty) Watch(watch func(call string) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watch = watch
+}
+
 // Calls returns the names of the calls since Arm.
 func (f *Faulty) Calls() []string {
 	f.mu.Lock()
@@ -62,8 +71,13 @@ func (f *Faulty) Calls() []string {
 func (f *Faulty) call(ctx context.Context, name string, do func() error) error {
 	f.mu.Lock()
 	f.calls = append(f.calls, name)
-	wrong, mode := len(f.calls) == f.wrong || f.mode == Gone, f.mode
+	wrong, mode, watch := len(f.calls) == f.wrong || f.mode == Gone, f.mode, f.watch
 	f.mu.Unlock()
+	if watch != nil {
+		if err := watch(name); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !wrong:
 		return do()

@@ -2,12 +2,15 @@ package ayb
 
 import (
 	"context"
+	"slices"
 
 	"ayb/auth"
+	"ayb/catalog"
 	"ayb/hosting"
 )
 
-// Drill finds out whether the newest snapshot of a database can be restored: it
+// Drill finds out whether the newest snapshot of a database, other than what a
+// restore has put away, can be restored: it
 // fetches it to a scratch place, has all of it checked, and throws it away. That
 // the database is proven to be restorable as of then is recorded, and shown by
 // Database to those who manage it. The database itself is not touched. For the
@@ -55,6 +58,10 @@ func (e *Engine) drill(ctx context.Context, db Database) (Snapshot, error) {
 		return Snapshot{}, errNoSnapshot
 	}
 	newest := list[0]
+	// What a restore has put away is newer than what it has put in its place.
+	if i := slices.IndexFunc(list, func(s Snapshot) bool { return s.Kind != catalog.Replaced || !s.Round.IsZero() }); i > 0 {
+		newest = list[i]
+	}
 	img, err := e.newImage(db)
 	if err != nil {
 		return newest, err

@@ -559,6 +559,12 @@ func TestEngine_Drill(t *testing.T) {
 	r.want("alice/db", "2")
 	r.settled()
 
+	r.restore("alice/db", first)
+	r.settled()
+	if s, err := r.Drill(ctx, ayb.System, "alice/db"); err != nil || s.ID != first {
+		t.Errorf("after a restore: %+v, %v", s, err)
+	}
+	r.MustQuery(r.alice, "alice/db", "UPDATE t SET a = 3")
 	r.Clock.Advance(time.Hour)
 	was, second := proven(), r.take("alice/db")
 	key := "alice/db/" + second.ID

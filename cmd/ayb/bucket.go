@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"cloud.google.com/go/storage"
 	azblob "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -18,7 +17,6 @@ import (
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/azureblob"
 	"gocloud.dev/blob/fileblob"
-	"gocloud.dev/blob/gcsblob"
 	"gocloud.dev/blob/s3blob"
 
 	"ayb/fault"
@@ -69,14 +67,19 @@ func (c bucketConfig) validate() error {
 	return errors.Join(errs...)
 }
 
-// schemes are the kinds of bucket that this program links the drivers of.
-var schemes = []string{s3blob.Scheme, gcsblob.Scheme, azureblob.Scheme, fileblob.Scheme}
+// googleScheme is of the driver that is linked only on request: see openGoogle.
+const googleScheme = "gs"
+
+// schemes are the kinds of bucket.
+var schemes = []string{s3blob.Scheme, googleScheme, azureblob.Scheme, fileblob.Scheme}
 
 func (c bucketConfig) parseURL() (*url.URL, error) {
 	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil, !slices.Contains(schemes, u.Scheme):
 		return nil, fault.New(fault.Invalid, "url must be s3://BUCKET, gs://BUCKET, azblob://CONTAINER or file:///DIRECTORY")
+	case u.Scheme == googleScheme && !linksGoogle:
+		return nil, fault.New(fault.Invalid, "this build of ayb has no driver for gs://; give bucket, access_key_id and secret_access_key (an HMAC key) with endpoint_url = \"https://storage.googleapis.com\" instead, or build ayb with -tags google")
 	case u.Scheme == fileblob.Scheme && (u.Host != "" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != ""):
 		return nil, fault.New(fault.Invalid, "url of a directory must be file:// and its absolute path, like file:///var/backups/ayb")
 	case u.Scheme != fileblob.Scheme && (u.Host == "" || strings.Trim(u.Path, "/") != ""):
@@ -191,11 +194,6 @@ func setBucketMetadata(as func(any) bool, metadata map[string]string) bool {
 		onS3.Metadata, onS3.ContentType = metadata, aws.String("application/zstd")
 		return true
 	}
-	var onGoogle *storage.Copier
-	if as(&onGoogle) {
-		onGoogle.Metadata, onGoogle.ContentType = metadata, "application/zstd"
-		return true
-	}
 	var onAzure *azblob.StartCopyFromURLOptions
 	if as(&onAzure) {
 		onAzure.Metadata = make(map[string]*string, len(metadata))
@@ -204,5 +202,5 @@ func setBucketMetadata(as func(any) bool, metadata map[string]string) bool {
 		}
 		return true
 	}
-	return false
+	return setGoogleMetadata(as, metadata)
 }

@@ -59,7 +59,7 @@ func (c *snapshotConfig) settings() []*setting {
 	speed := entry("bytes_per_second", sizeValue{&c.BytesPerSecond, 0, 0}, "What all transfers to and from the bucket may have together.")
 	speed.unset = "0, no bound"
 	return []*setting{
-		none(entry("url", textValue{&b.URL, nil}, "The bucket: s3://BUCKET, gs://BUCKET, azblob://CONTAINER or file:///DIRECTORY.")),
+		none(entry("url", textValue{&b.URL, nil}, "The bucket: s3://BUCKET, azblob://CONTAINER or file:///DIRECTORY; gs://BUCKET if ayb was built with -tags google.")),
 		none(entry("bucket", textValue{&b.Bucket, nil}, "The S3 bucket, if there is no url.")),
 		prefix,
 		none(entry("access_key_id", textValue{&b.AccessKeyID, nil}, "The access key for it.")),

@@ -124,7 +124,7 @@ func (img *image) copy(ctx context.Context, from hosting.DB, method hosting.Copy
 // adopt makes sure that the image, which is of a snapshot, is a sound database that
 // the Runner can work on. Errors: [ErrUnavailable].
 func (img *image) adopt(ctx context.Context, depth hosting.CheckDepth) error {
-	err := hosting.Adopt(img.path())
+	err := hosting.UseLog(img.path())
 	if err == nil {
 		err = img.check(ctx, depth)
 	}

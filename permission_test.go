@@ -386,7 +386,7 @@ func (s *scene) gift() (ref string) {
 // needsMore are the lines whose call, when it is allowed, fails in this engine
 // for want of something else.
 var needsMore = map[string]error{
-	"create_snapshot": ayb.ErrUnsupported, "restore_snapshot": ayb.ErrUnsupported, "delete_snapshot": ayb.ErrUnsupported,
+	"create_snapshot": ayb.ErrUnsupported, "drill_snapshots": ayb.ErrUnsupported, "restore_snapshot": ayb.ErrUnsupported, "delete_snapshot": ayb.ErrUnsupported,
 	"import": ayb.ErrConflict, // the database has been written
 }
 

@@ -19,19 +19,19 @@ const (
 	logWrite      = 2
 )
 
-// Adopt makes a SQLite file one that a database can have, which keeps a write-ahead
+// UseLog makes a SQLite file one that a database can have, which keeps a write-ahead
 // log: VACUUM INTO makes files that do not. It changes two bytes of the head and
 // syncs the file, and nothing if that has been done. Nobody may have the file open.
 // Errors: Invalid (it is no SQLite file), Unavailable.
-func Adopt(path string) error {
-	err := adopt(path)
+func UseLog(path string) error {
+	err := useLog(path)
 	if err == nil || fault.KindOf(err) == fault.Invalid {
 		return err
 	}
 	return fault.Wrap(fault.Unavailable, err, "The server can't prepare the database's file; please tell whoever runs it")
 }
 
-func adopt(path string) error {
+func useLog(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|noFollow|nonBlock, 0)
 	if err != nil {
 		return err

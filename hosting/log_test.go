@@ -11,7 +11,7 @@ import (
 	"ayb/fault"
 )
 
-func TestAdopt(t *testing.T) {
+func TestUseLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	run := func(text string) {
 		t.Helper()
@@ -44,7 +44,7 @@ func TestAdopt(t *testing.T) {
 			t.Fatalf("it begins with journal mode %s", got)
 		}
 		for range 2 {
-			if err := Adopt(path); err != nil {
+			if err := UseLog(path); err != nil {
 				t.Fatal(err)
 			}
 			if got := mode(); got != "wal" {
@@ -59,14 +59,14 @@ func TestAdopt(t *testing.T) {
 			if err := os.WriteFile(other, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := Adopt(other); fault.KindOf(err) != fault.Invalid {
+			if err := UseLog(other); fault.KindOf(err) != fault.Invalid {
 				t.Errorf("%.10q: %v", text, err)
 			}
 			if got, err := os.ReadFile(other); err != nil || string(got) != text {
 				t.Errorf("%.10q became %.10q, %v", text, got, err)
 			}
 		}
-		if err := Adopt(filepath.Join(t.TempDir(), "none")); fault.KindOf(err) != fault.Unavailable {
+		if err := UseLog(filepath.Join(t.TempDir(), "none")); fault.KindOf(err) != fault.Unavailable {
 			t.Errorf("of a file that is not there: %v", err)
 		}
 	})
@@ -75,7 +75,7 @@ func TestAdopt(t *testing.T) {
 		if err := os.Symlink(path, link); err != nil {
 			t.Skip(err)
 		}
-		if err := Adopt(link); err == nil {
+		if err := UseLog(link); err == nil {
 			t.Error("it was")
 		}
 	})

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -80,7 +81,22 @@ func prepareConnection(c *sqlite3.Conn) error {
 	if err := c.BusyTimeout(sqliteBusy); err != nil {
 		return err
 	}
-	return c.Exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+	if err := useLog(c); err != nil {
+		return err
+	}
+	return c.Exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+}
+
+// useLog puts the file into WAL mode. SQLite does not wait there for others who do
+// the same, as several servers do that open a new database at once.
+func useLog(c *sqlite3.Conn) error {
+	const pause = 2 * time.Millisecond
+	for last := time.Now().Add(sqliteBusy); ; time.Sleep(pause) {
+		err := c.Exec("PRAGMA journal_mode = WAL")
+		if !errors.Is(err, sqlite3.BUSY) || time.Now().After(last) {
+			return err
+		}
+	}
 }
 
 // makeFile makes the file if it is missing, for this user alone: it holds the

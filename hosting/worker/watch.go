@@ -11,7 +11,11 @@ import (
 
 // grace is how long a worker has to end what it was told to end, or what has
 // reached its bound on time. After that it is killed.
-const grace = 200 * time.Millisecond
+const grace = 150 * time.Millisecond
+
+// muteAfter is how long a worker may take to answer a probe. It does so at once,
+// unless the machine keeps it from running.
+const muteAfter = 200 * time.Millisecond
 
 // refusalTime is how long a session's text may go on to its next row when no more
 // are wanted. Then it is ended like any other, and that ends its transaction too.
@@ -177,7 +181,7 @@ func (w *worker) inspect(now time.Time) (busy bool) {
 	switch {
 	case age > w.r.longest():
 		w.kill(death{culprit: oldest, proven: true, verdict: w.r.overstayed(oldest, now), cause: errOverstayed})
-	case !w.probed.IsZero() && now.Sub(w.probed) > grace:
+	case !w.probed.IsZero() && now.Sub(w.probed) > muteAfter:
 		d := death{cause: errMute}
 		if age > w.r.limits.QueryTime {
 			d.culprit, d.verdict = oldest, w.r.overstayed(oldest, now)

@@ -14,7 +14,7 @@ cities: ## load 150,000 places, share them, search them: what ayb does, in one g
 .PHONY: test
 test: lint ## everything that must hold; sets up what it needs, and fails if it cannot
 	@nsjail=$$(scripts/nsjail) || echo "NOT TESTED: worker processes under nsjail"; \
-	AYB_TEST_REQUIRE=1 AYB_NSJAIL="$$nsjail" AYB_VERSITYGW="$$(scripts/versitygw)" AYB_BUBBLEWRAP="$$(scripts/bubblewrap)" AYB_TEST_CITIES="$$(scripts/cities)" scripts/postgres scripts/aiosmtpd $(GO) test -timeout 20m $(TESTFLAGS) $(PKG)
+	AYB_TEST_REQUIRE=1 AYB_NSJAIL="$$nsjail" AYB_VERSITYGW="$$(scripts/versitygw)" AYB_BUBBLEWRAP="$$(scripts/bubblewrap)" AYB_TEST_CITIES="$$(scripts/cities)" scripts/postgres scripts/aiosmtpd scripts/inturn $(GO) test -timeout 20m $(TESTFLAGS) -- $(PKG)
 
 .PHONY: race
 race: ## the same under the race detector (needs a C compiler)

@@ -158,7 +158,12 @@ func TestRedteam_as_an_ordinary_user(t *testing.T) {
 		t.Fatal(err)
 	}
 	copied := filepath.Join(dir, "redteam.test")
-	if err := os.WriteFile(copied, self, 0o755); err != nil {
+	// A program that another test starts just then would inherit the open file, and
+	// nobody can run what somebody may write to.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(copied, self, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	const nobody = 65534

@@ -132,15 +132,12 @@ func (c *call) adopt(ctx context.Context, upload hosting.Upload) error {
 	if c.database.ID.IsZero() {
 		return c.adoptNew(ctx, upload)
 	}
-	unlock, err := c.e.moving.lock(ctx, c.database.ID)
+	db, unlock, err := c.hold(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	db, err := c.e.store.DatabaseByID(ctx, c.database.ID)
 	switch {
-	case err != nil:
-		return c.changed(err)
 	case db.Written:
 		return errWritten(c.ref)
 	case db.Version != c.database.Version:

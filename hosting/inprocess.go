@@ -28,7 +28,8 @@ type Config struct {
 
 	// Temp is the name of the directory for temporary files within each
 	// owner's. Empty: tmp. Runners of several processes may share Dir if each
-	// has another Temp, no two of them write to the same database, and they are
+	// has another Temp, no two of them write to the same database, those beside which
+	// another writes are Shared, and they are
 	// all told of a Release.
 	Temp string
 

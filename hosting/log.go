@@ -9,14 +9,24 @@ import (
 	"ayb/fault"
 )
 
-// The parts of the head of a SQLite file that say what it is and how it is
-// written: https://sqlite.org/fileformat.html
+// The head of a SQLite file, and where in it is what: https://sqlite.org/fileformat.html
 const (
-	magic         = "SQLite format 3\x00"
-	formatOffset  = len(magic) + 2 // two bytes: how to write it, and how to read it
-	headSize      = 100
-	rollbackWrite = 1
-	logWrite      = 2
+	headBytes    = 100
+	headMagic    = "SQLite format 3\x00"
+	headPage     = 16
+	headWrite    = 18 // what is needed to write it: withJournal or withLog
+	headRead     = 19 // the same to read it
+	headReserved = 20 // bytes at the end of each page that SQLite does not use
+	headChanges  = 24
+	headPages    = 28
+	headEncoding = 56
+	headValidFor = 92
+)
+
+// How a file is written.
+const (
+	withJournal = 1 // for rolling back
+	withLog     = 2 // ahead of the file
 )
 
 // UseLog makes a SQLite file one that a database can have, which keeps a write-ahead
@@ -37,21 +47,21 @@ func useLog(path string) error {
 		return err
 	}
 	defer f.Close()
-	head := make([]byte, headSize)
+	head := make([]byte, headBytes)
 	if _, err := io.ReadFull(f, head); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
-	format := head[formatOffset : formatOffset+2]
-	if !bytes.HasPrefix(head, []byte(magic)) || !knownFormat(format[0]) || !knownFormat(format[1]) {
+	format := head[headWrite : headRead+1]
+	if !bytes.HasPrefix(head, []byte(headMagic)) || !knownFormat(format[0]) || !knownFormat(format[1]) {
 		return fault.New(fault.Invalid, "This is not a SQLite database, or an encrypted one")
 	}
-	if format[0] == logWrite && format[1] == logWrite {
+	if format[0] == withLog && format[1] == withLog {
 		return nil
 	}
-	if _, err := f.WriteAt([]byte{logWrite, logWrite}, int64(formatOffset)); err != nil {
+	if _, err := f.WriteAt([]byte{withLog, withLog}, headWrite); err != nil {
 		return err
 	}
 	return f.Sync()
 }
 
-func knownFormat(b byte) bool { return b == rollbackWrite || b == logWrite }
+func knownFormat(b byte) bool { return b == withJournal || b == withLog }

@@ -54,7 +54,7 @@ func TestUseLog(t *testing.T) {
 		run("INSERT INTO t SELECT a + 1 FROM t; SELECT 1 FROM t WHERE a = 2")
 	})
 	t.Run("what is no SQLite file is refused and left alone", func(t *testing.T) {
-		for _, text := range []string{"", "SQLite", strings.Repeat("x", 5000), magic + strings.Repeat("\x07", 200)} {
+		for _, text := range []string{"", "SQLite", strings.Repeat("x", 5000), headMagic + strings.Repeat("\x07", 200)} {
 			other := filepath.Join(t.TempDir(), "db")
 			if err := os.WriteFile(other, []byte(text), 0o600); err != nil {
 				t.Fatal(err)

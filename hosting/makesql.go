@@ -24,21 +24,13 @@ func (a *adoption) make(ctx context.Context, path string) (err error) {
 		return unadoptable(errors.Join(err, errors.New("no regular file")))
 	}
 	defer f.Close()
-	db := a.database(a.path)
-	c, err := db.open(toWrite)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	defer c.finish()
-	defer c.recovered(&err)
-	c.start(ctx, writeMode)
-	c.intr.allow("limits.maintenance_time", db.r.limits.MaintenanceTime)
-	m := &maker{conn: c, text: statementReader{r: f, most: int(db.r.limits.ConnectionMemory / 4), line: 1}}
-	if err := m.begin(Quota{DatabaseBytes: a.quota.DatabaseBytes}); err != nil {
-		return c.fault(err)
-	}
-	return m.run()
+	return a.write(ctx, a.path, func(c *conn) error {
+		m := &maker{conn: c, text: statementReader{r: f, most: int(c.db.r.limits.ConnectionMemory / 4), line: 1}}
+		if err := m.begin(Quota{DatabaseBytes: a.quota.DatabaseBytes}); err != nil {
+			return c.fault(err)
+		}
+		return m.run()
+	})
 }
 
 // A maker makes a database by a text.

@@ -93,26 +93,19 @@ func firstWords(sql string, words ...string) bool {
 }
 
 // try makes objects in a database in memory.
-func (a *adoption) try(ctx context.Context, objects []schemaObject) (err error) {
+func (a *adoption) try(ctx context.Context, objects []schemaObject) error {
 	if len(objects) == 0 {
 		return nil
 	}
-	db := a.database(a.path + ".none") // which is not there
-	c, err := db.open(toWrite)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	defer c.finish()
-	defer c.recovered(&err)
-	c.start(ctx, writeMode)
-	c.intr.allow("limits.maintenance_time", db.r.limits.MaintenanceTime)
-	for _, o := range objects {
-		if err := c.create(o); err != nil {
-			return refusedObject(o, c.fault(err))
+	nowhere := a.path + ".none" // which is not there
+	return a.write(ctx, nowhere, func(c *conn) error {
+		for _, o := range objects {
+			if err := c.create(o); err != nil {
+				return refusedObject(o, c.fault(err))
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func refusedObject(o schemaObject, err error) error {

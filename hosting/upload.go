@@ -123,6 +123,21 @@ func (a *adoption) rewrite(ctx context.Context, to string) error {
 	}))
 }
 
+// write runs f, as a tenant who may write, on a connection to the file at path.
+func (a *adoption) write(ctx context.Context, path string, f func(*conn) error) (err error) {
+	db := a.database(path)
+	c, err := db.open(toWrite)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	defer c.finish()
+	defer c.recovered(&err)
+	c.start(ctx, writeMode)
+	c.intr.allow("limits.maintenance_time", db.r.limits.MaintenanceTime)
+	return f(c)
+}
+
 // notSound words what SQLite finds wrong with a file that somebody has sent: it is
 // not the server's file that is damaged.
 func notSound(err error) error {
@@ -135,20 +150,6 @@ func notSound(err error) error {
 	}
 	return err
 }
-
-// The head of a SQLite file.
-const (
-	headBytes    = 100
-	headMagic    = "SQLite format 3\x00"
-	headPage     = 16
-	headWrite    = 18 // the version that is needed to write: 1 with a rollback journal, 2 with a log
-	headRead     = 19
-	headReserved = 20 // bytes at the end of each page that SQLite does not use
-	headChanges  = 24
-	headPages    = 28
-	headEncoding = 56
-	headValidFor = 92
-)
 
 // prepareUpload looks at the head of a file before SQLite does, and has it opened
 // without a log: what was in one has not been sent.
@@ -172,7 +173,7 @@ func prepareUpload(path string) error {
 	if err := checkHead(head[:], info.Size()); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt([]byte{1, 1}, headWrite); err != nil {
+	if _, err := f.WriteAt([]byte{withJournal, withJournal}, headWrite); err != nil {
 		return unadoptable(err)
 	}
 	return nil
@@ -193,7 +194,7 @@ func checkHead(head []byte, size int64) error {
 		return invalid("The file is empty; create an empty database instead")
 	case string(head[:len(headMagic)]) != headMagic:
 		return invalid("This is no SQLite file, or an encrypted one; a text of SQL or a table is imported with its own format")
-	case page < 512 || page&(page-1) != 0 || head[headRead] > 2 || head[headWrite] > 2:
+	case page < 512 || page&(page-1) != 0 || head[headRead] > withLog || head[headWrite] > withLog:
 		return invalid("This is a SQLite file that this version of SQLite can't read")
 	case size < page, counted && pages*page > size, size%page != 0:
 		return invalid("The file was cut short: it has %d bytes of %d; send all of it", size, max(pages*page, page))
@@ -212,7 +213,7 @@ func (db *database) settleIn(place, fresh string, quota Quota) error {
 	if err != nil {
 		return unadoptable(err)
 	}
-	_, err = f.WriteAt([]byte{2, 2}, headWrite) // from now on with a log
+	_, err = f.WriteAt([]byte{withLog, withLog}, headWrite)
 	info, err2 := f.Stat()
 	if err := errors.Join(err, err2, f.Sync(), f.Close(), durable.SyncDir(place)); err != nil {
 		return unadoptable(err)

@@ -29,12 +29,14 @@ type settings struct {
 	Temp   string
 	Shared bool
 	Limits hosting.Limits
+	Texts  int // that the memory suffices for
 }
 
 // A child is what runs in a worker.
 type child struct {
 	out   *frameWriter
 	inner *hosting.InProcess
+	turns *turns // of texts that read
 
 	in     *frameReader
 	shift  atomic.Uint64 // of the goroutine that listens; moves when it begins and ends a request
@@ -93,6 +95,7 @@ func (c *child) begin(f frame) error {
 	if err := json.Unmarshal(f.payload, &s); err != nil {
 		return err
 	}
+	c.turns = newTurns(&s.Limits, atOnce(s.Texts, s.Limits.Readers))
 	var err error
 	c.inner, err = hosting.NewInProcess(hosting.Config{
 		Dir: s.Dir, Limits: s.Limits, Temp: s.Temp, Shared: s.Shared, Killable: true,
@@ -283,10 +286,11 @@ func (c *child) gather(f frame) (work func(), quick, ok bool) {
 		return nil, false, false
 	}
 	t := newTask(c, f.id)
+	t.turn.caller = req.job.Caller
 	c.mu.Lock()
 	c.tasks[f.id] = t
 	c.mu.Unlock()
-	quick = req.op == opRun && (req.job.Class == hosting.Read || !hosting.Writes(req.job.Statement.SQL))
+	quick = req.op == opRun && !req.lane().writes && c.turns.try(req.lane(), &t.turn)
 	return func() { c.answer(t, &req) }, quick, true
 }
 
@@ -315,7 +319,7 @@ func (c *child) handle(t *task, req *request, rep *reply) (err error) {
 	job := &req.job
 	switch req.op {
 	case opRun:
-		rep.summary, err = c.inner.Run(t, *job, t.sink(req))
+		rep.summary, err = c.run(t, req)
 	case opBegin:
 		rep.handle, err = c.beginSession(t, *job)
 	case opCreate:
@@ -348,6 +352,19 @@ func (c *child) handle(t *task, req *request, rep *reply) (err error) {
 		}
 	}
 	return err
+}
+
+// run runs a text when its turn has come, which it may have already.
+func (c *child) run(t *task, req *request) (catalog.Summary, error) {
+	if lane := req.lane(); !lane.writes {
+		if !t.turn.held {
+			if err := c.turns.take(t, lane, &t.turn); err != nil {
+				return catalog.Summary{}, err
+			}
+		}
+		defer c.turns.give(&t.turn)
+	}
+	return c.inner.Run(t, req.job, t.sink(req))
 }
 
 var errNoSession = fault.New(fault.Conflict, "The session is closed; begin another")

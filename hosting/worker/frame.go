@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 )
 
@@ -134,6 +135,8 @@ type frameWriter struct {
 	appended uint64 // bytes, in all
 	written  uint64
 	err      error
+
+	gathering bool // somebody will flush once others had the chance to join
 }
 
 // maxUnsent is how much may gather before those who send in bulk wait.
@@ -198,15 +201,39 @@ func (w *frameWriter) uncork() error {
 	return w.flush()
 }
 
+// sendSoon waits until there is room, and then sends a frame together with those
+// that others, who are ready to run, send before: one system call wakes the other
+// side once, for all of them.
+func (w *frameWriter) sendSoon(k kind, id uint32, payload []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.room()
+	w.append(k, id, payload)
+	if w.writing || w.gathering {
+		return w.err
+	}
+	w.gathering = true
+	w.mu.Unlock()
+	runtime.Gosched()
+	w.mu.Lock()
+	w.gathering = false
+	return w.flush()
+}
+
 // sendBulk waits until there is room, and then sends.
 func (w *frameWriter) sendBulk(k kind, id uint32, payload []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.room()
+	w.append(k, id, payload)
+	return w.flush()
+}
+
+// room waits until there is room for what is sent in bulk. The caller holds w.mu.
+func (w *frameWriter) room() {
 	for len(w.buf) > maxUnsent && w.err == nil {
 		w.moved.Wait()
 	}
-	w.append(k, id, payload)
-	return w.flush()
 }
 
 // sendNow sends a frame and returns when the system has it, so that it arrives

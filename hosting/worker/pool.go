@@ -17,12 +17,15 @@ func (r *Runner) sit(key seatKey) *seat {
 	s := r.seats[key]
 	if s == nil {
 		s = &seat{r: r, key: key}
-		s.turns = newTurns(&r.limits, int(r.cfg.OwnerMemory/r.limits.ConnectionMemory))
+		s.turns = newTurns(&r.limits, pipeline(r.texts(), r.limits.Readers))
 		r.seats[key] = s
 	}
 	s.users++
 	return s
 }
+
+// texts returns how many texts the memory of a worker suffices for.
+func (r *Runner) texts() int { return max(1, int(r.cfg.OwnerMemory/r.limits.ConnectionMemory)) }
 
 func (r *Runner) rise(s *seat) {
 	r.mu.Lock()

@@ -46,7 +46,7 @@ func (s *seat) settings() settings {
 	if s.key.reader {
 		temp = readerTemp
 	}
-	return settings{Dir: s.r.cfg.Dir, Temp: temp, Shared: s.key.reader, Limits: limits}
+	return settings{Dir: s.r.cfg.Dir, Temp: temp, Shared: s.key.reader, Limits: limits, Texts: s.r.texts()}
 }
 
 // readerTemp is the directory for temporary files of readers. Each worker of an
@@ -184,16 +184,19 @@ func (r *Runner) pass(c *call) error {
 	s := r.sit(seatKey{c.request.job.Owner, c.request.reader()})
 	defer r.rise(s)
 	body := c.request.append(nil)
-	var ticket *ticket
+	var k *ticket
 	if c.request.op == opRun {
-		var err error
-		key := laneKey{c.request.job.DB, c.request.job.Class == hosting.Write && hosting.Writes(c.request.job.Statement.SQL)}
-		if ticket, err = s.turns.take(c.ctx, key, c.request.job.Caller, r.arrivals.Add(1)); err != nil {
+		k = &ticket{caller: c.request.job.Caller, seq: r.arrivals.Add(1)}
+		lane := c.request.lane()
+		if !lane.writes {
+			k.cost = costOf(int64(len(body)))
+		}
+		if err := s.turns.take(c.ctx, lane, k); err != nil {
 			return err
 		}
 		defer func() {
-			if ticket != nil {
-				s.turns.give(ticket)
+			if k != nil {
+				s.turns.give(k)
 			}
 		}()
 	}
@@ -221,12 +224,12 @@ func (r *Runner) pass(c *call) error {
 		}
 		r.logger.Debug("a query is run again", "owner", s.key.owner)
 		c.renew()
-		if lost := ticket; lost != nil {
-			ticket = nil // until it is given again
-			if err := s.turns.again(c.ctx, lost); err != nil {
+		if lost := k; lost != nil {
+			k = nil // until it is given again
+			if err := s.turns.again(c.ctx, lost, w.death.culprit == nil); err != nil {
 				return err
 			}
-			ticket = lost
+			k = lost
 		}
 	}
 }
@@ -242,6 +245,11 @@ func (r *Runner) charge(c *call, d death) {
 // renew makes a call ready to be sent once more.
 func (c *call) renew() {
 	*c = call{ctx: c.ctx, request: c.request, sink: c.sink, writer: c.writer, limits: c.limits, stream: c.stream}
+}
+
+// lane returns where a text waits for its turn.
+func (q *request) lane() laneKey {
+	return laneKey{q.job.DB, q.job.Class == hosting.Write && hosting.Writes(q.job.Statement.SQL)}
 }
 
 // reader reports whether the owner's reader serves a request: of somebody who is

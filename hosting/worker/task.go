@@ -17,6 +17,7 @@ import (
 type task struct {
 	child *child
 	id    uint32
+	turn  ticket // of a text that reads
 
 	ended   chan struct{} // closed when nobody wants the answer any more
 	once    sync.Once

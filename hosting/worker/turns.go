@@ -10,25 +10,36 @@ import (
 	"ayb/hosting"
 )
 
-// turns decides which calls a worker is given, and when: so many at once that
-// their memory suffices, so many of each database that its queue in the worker
-// stays short, and in turn among those who are charged for them, so that whoever
-// sends much waits for themselves.
+// turns decides which calls come next: so many at once as there are places, so
+// many of each database, and in turn among those who are charged for them, so that
+// whoever sends much waits for themselves.
 //
-// Calls that were lost with a worker come first, one at a time and in the order
-// in which they arrived: if one of them takes the next worker down as well,
-// there is no doubt which.
+// The Runner decides by turns what a worker is given: somewhat more than it can
+// do at once, so that it always knows what to do next. The worker decides by
+// others which of that it runs, so that the memory suffices.
+//
+// Calls that were lost with a worker come first, in the order in which they
+// arrived. If nobody knows which of them was the reason, they come one at a time: if
+// one takes the next worker down as well, there is no doubt which.
 type turns struct {
 	limits *hosting.Limits
-	slots  [2]int // calls at once, by whether they write
+	places places
 
 	mu      sync.Mutex
-	running [2]int
-	charged map[charge]int // running, by caller and whether they write
+	running [2]int         // places taken
+	charged map[charge]int // of them, by caller and whether they write
 	lanes   map[laneKey]*lane
 	flows   []*flow // of those who wait; in turn
 	cursor  int
 	replays []*ticket // by seq
+	solo    *ticket   // runs, and nothing beside it; nil: none
+}
+
+// places says how many calls may run at once, by whether they write.
+type places struct {
+	all  [2]int // in a worker
+	lane [2]int // in one database
+	base [2]int // of one database that do not count as waiting, wherever they are
 }
 
 type charge struct {
@@ -44,9 +55,10 @@ type laneKey struct {
 // A lane is the calls to one database that read, or those that write.
 type lane struct {
 	key     laneKey
-	running int
+	running int // places taken
 	queued  int
-	charged map[hosting.Caller]int // running and queued, of each
+	calls   int                    // that run or are queued
+	charged map[hosting.Caller]int // of them, of each caller
 }
 
 // A flow is what one caller waits for in one lane.
@@ -61,27 +73,41 @@ type ticket struct {
 	lane    *lane
 	caller  hosting.Caller
 	seq     uint64        // of arrival
+	cost    int           // in places
+	alone   bool          // nothing is to run beside it
 	granted chan struct{} // closed when the turn has come; nil: it came at once
 	held    bool          // the turn has come and is not over
 }
 
-func newTurns(limits *hosting.Limits, slots int) *turns {
-	writing := max(1, slots/4)
-	return &turns{
-		limits: limits, slots: [2]int{max(1, slots-writing), writing}, charged: map[charge]int{}, lanes: map[laneKey]*lane{},
-	}
+func newTurns(limits *hosting.Limits, places places) *turns {
+	return &turns{limits: limits, places: places, charged: map[charge]int{}, lanes: map[laneKey]*lane{}}
 }
 
-// writesBound is how many writes of one database a worker is given at once: one
-// to do, and one that waits so that it has what to do next.
-const writesBound = 2
+const (
+	// pipelined is how many reads a worker is given at once. Those that it does
+	// not run yet cost it nothing but their text, and a worker that is given many
+	// together answers them together.
+	pipelined = 64
 
-// bound is how many calls of a lane run at once.
-func (t *turns) bound(writes bool) int {
-	if writes {
-		return writesBound
-	}
-	return t.limits.Readers + t.limits.Readers/2
+	// writesBound is how many writes of one database a worker is given at once: one
+	// to do, and one that waits so that it has what to do next.
+	writesBound = 2
+
+	// placeBytes is how long the text and parameters may be of a call that takes
+	// one place.
+	placeBytes = 1 << 20
+)
+
+// pipeline returns the places of calls that a worker is given which has memory for so
+// many texts at once.
+func pipeline(texts, readers int) places {
+	return places{all: [2]int{pipelined, max(1, texts/4)}, lane: [2]int{pipelined, writesBound}, base: [2]int{readers, writesBound}}
+}
+
+// atOnce returns the places of those of them that it runs: of reads only, for it runs
+// all writes that it is given.
+func atOnce(texts, readers int) places {
+	return places{all: [2]int{max(1, texts-max(1, texts/4))}, lane: [2]int{readers}, base: [2]int{readers}}
 }
 
 // share is how many of n places that a caller shares with others it may have.
@@ -94,50 +120,71 @@ func index(writes bool) int {
 	return 0
 }
 
+// costOf returns the places that a call takes whose text and parameters have so
+// many bytes: no more than one caller may have.
+func costOf(size int64) int { return min(1+int(size/placeBytes), share(pipelined)) }
+
 // take waits for a turn, at most limits.queue_time. Errors: Busy, the context's.
-func (t *turns) take(ctx context.Context, key laneKey, caller hosting.Caller, seq uint64) (*ticket, error) {
-	k := &ticket{caller: caller, seq: seq}
+func (t *turns) take(ctx context.Context, key laneKey, k *ticket) error {
 	t.mu.Lock()
-	l := t.lane(key)
-	k.lane = l
-	if t.fits(l, caller) && !t.passed(l) {
-		t.grant(k)
-		t.mu.Unlock()
-		return k, nil
-	}
-	if err := t.queue(k); err != nil {
+	l := t.enter(key, k)
+	if err := t.crowded(k); err != nil {
 		t.tidy(l)
 		t.mu.Unlock()
-		return nil, err
+		return err
 	}
+	if t.fits(k) && !t.passed(l) {
+		t.grant(k)
+		t.mu.Unlock()
+		return nil
+	}
+	t.queue(k)
 	t.mu.Unlock()
-	return k, t.await(ctx, k)
+	return t.await(ctx, k)
 }
 
-// queue adds a ticket to those that wait, if there is room.
-func (t *turns) queue(k *ticket) error {
-	l := k.lane
+// try takes a turn if that needs no waiting.
+func (t *turns) try(key laneKey, k *ticket) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l := t.enter(key, k)
+	if !t.fits(k) || t.passed(l) {
+		t.tidy(l)
+		return false
+	}
+	t.grant(k)
+	return true
+}
+
+// crowded refuses a call for which there is no room in its lane, not even to wait.
+func (t *turns) crowded(k *ticket) error {
+	l, i := k.lane, index(k.lane.key.writes)
 	room, what := t.limits.QueuedReads, "limits.queued_reads (%d) queries wait to read"
 	if l.key.writes {
 		room, what = t.limits.QueuedWrites, "limits.queued_writes (%d) queries wait to write"
 	}
-	if l.queued >= room {
+	switch base := t.places.base[i]; {
+	case l.calls >= base+room:
 		return fault.New(fault.Busy, "More than "+what+" this database; try again", room)
-	}
-	if l.charged[k.caller] >= share(room)+t.bound(l.key.writes) {
+	case l.charged[k.caller] >= base+share(room):
 		return fault.New(fault.Busy, "Too many of your queries wait for this database; try again when some are answered")
 	}
+	return nil
+}
+
+// queue adds a ticket to those that wait.
+func (t *turns) queue(k *ticket) {
+	l := k.lane
 	k.granted = make(chan struct{})
 	l.queued++
-	l.charged[k.caller]++
+	t.charge(l, k.caller)
 	for _, f := range t.flows {
 		if f.lane == l && f.caller == k.caller {
 			f.tickets = append(f.tickets, k)
-			return nil
+			return
 		}
 	}
 	t.flows = append(t.flows, &flow{lane: l, caller: k.caller, tickets: []*ticket{k}})
-	return nil
 }
 
 // await waits until the ticket's turn has come.
@@ -169,15 +216,15 @@ func (t *turns) await(ctx context.Context, k *ticket) error {
 }
 
 // again gives up a turn whose worker was lost, and waits for another that comes
-// before all newcomers'.
-func (t *turns) again(ctx context.Context, k *ticket) error {
+// before all newcomers', and if need be alone.
+func (t *turns) again(ctx context.Context, k *ticket, alone bool) error {
 	t.mu.Lock()
-	l := k.lane
 	t.end(k)
-	l = t.lane(l.key)
+	l := t.lane(k.lane.key)
+	k.alone = alone
 	k.lane, k.granted = l, make(chan struct{})
 	l.queued++
-	l.charged[k.caller]++
+	t.charge(l, k.caller)
 	at, _ := slices.BinarySearchFunc(t.replays, k, func(a, b *ticket) int { return int(int64(a.seq - b.seq)) })
 	t.replays = slices.Insert(t.replays, at, k)
 	t.serve()
@@ -195,6 +242,12 @@ func (t *turns) give(k *ticket) {
 
 // The rest is called with t.mu held.
 
+// enter finds the lane of a new ticket.
+func (t *turns) enter(key laneKey, k *ticket) *lane {
+	k.lane, k.cost = t.lane(key), max(k.cost, 1)
+	return k.lane
+}
+
 func (t *turns) lane(key laneKey) *lane {
 	l := t.lanes[key]
 	if l == nil {
@@ -204,31 +257,38 @@ func (t *turns) lane(key laneKey) *lane {
 	return l
 }
 
-// tidy forgets a lane that nobody is in.
+// keptLanes is how many lanes are remembered although nobody is in them.
+const keptLanes = 16
+
+// tidy forgets a lane that nobody is in, unless there are few.
 func (t *turns) tidy(l *lane) {
-	if l.running == 0 && l.queued == 0 {
+	if l.running == 0 && l.queued == 0 && len(t.lanes) > keptLanes {
 		delete(t.lanes, l.key)
 	}
 }
 
 // fits reports whether a call may run beside those that do.
-func (t *turns) fits(l *lane, caller hosting.Caller) bool {
-	i := index(l.key.writes)
-	bound := t.bound(l.key.writes)
-	mine := t.charged[charge{caller, l.key.writes}]
-	return len(t.replays) == 0 && l.running < bound && t.running[i] < t.slots[i] && mine < max(share(t.slots[i]), writesBound)
+func (t *turns) fits(k *ticket) bool {
+	i := index(k.lane.key.writes)
+	all, lane := t.places.all[i], t.places.lane[i]
+	mine := t.charged[charge{k.caller, k.lane.key.writes}]
+	return t.solo == nil && k.lane.running+k.cost <= lane && t.running[i]+k.cost <= all &&
+		mine+k.cost <= max(share(all), writesBound)
 }
 
-// passed reports whether somebody waits in the lane whom a newcomer would pass.
-func (t *turns) passed(l *lane) bool { return l.queued > 0 }
+// passed reports whether somebody waits whom a newcomer in the lane would pass.
+func (t *turns) passed(l *lane) bool { return l.queued > 0 || len(t.replays) > 0 }
 
 func (t *turns) grant(k *ticket) {
 	l := k.lane
 	k.held = true
-	l.running++
-	l.charged[k.caller]++
-	t.running[index(l.key.writes)]++
-	t.charged[charge{k.caller, l.key.writes}]++
+	if k.alone {
+		t.solo = k
+	}
+	l.running += k.cost
+	t.charge(l, k.caller)
+	t.running[index(l.key.writes)] += k.cost
+	t.charged[charge{k.caller, l.key.writes}] += k.cost
 	if k.granted != nil {
 		close(k.granted)
 	}
@@ -237,16 +297,25 @@ func (t *turns) grant(k *ticket) {
 func (t *turns) end(k *ticket) {
 	l, c := k.lane, charge{k.caller, k.lane.key.writes}
 	k.held = false
-	l.running--
+	if t.solo == k {
+		t.solo, k.alone = nil, false
+	}
+	l.running -= k.cost
 	t.uncharge(l, k.caller)
-	t.running[index(l.key.writes)]--
-	if t.charged[c]--; t.charged[c] == 0 {
+	t.running[index(l.key.writes)] -= k.cost
+	if t.charged[c] -= k.cost; t.charged[c] == 0 {
 		delete(t.charged, c)
 	}
 	t.tidy(l)
 }
 
+func (t *turns) charge(l *lane, caller hosting.Caller) {
+	l.calls++
+	l.charged[caller]++
+}
+
 func (t *turns) uncharge(l *lane, caller hosting.Caller) {
+	l.calls--
 	if l.charged[caller]--; l.charged[caller] == 0 {
 		delete(l.charged, caller)
 	}
@@ -290,21 +359,21 @@ func (t *turns) unqueue(k *ticket) {
 
 // serve gives turns to those who wait, as long as there are any.
 func (t *turns) serve() {
-	if len(t.replays) > 0 {
-		if t.running[0]+t.running[1] == 0 {
-			k := t.replays[0]
-			t.replays = slices.Delete(t.replays, 0, 1)
-			t.unqueue(k)
-			t.regrant(k)
+	for len(t.replays) > 0 {
+		k := t.replays[0]
+		if k.alone && t.running != [2]int{} || !t.fits(k) {
+			return
 		}
-		return
+		t.replays = slices.Delete(t.replays, 0, 1)
+		t.unqueue(k)
+		t.regrant(k)
 	}
 	for tried := 0; tried < len(t.flows); {
 		if t.cursor >= len(t.flows) {
 			t.cursor = 0
 		}
 		f := t.flows[t.cursor]
-		if !t.fits(f.lane, f.caller) {
+		if !t.fits(f.tickets[0]) {
 			t.cursor++
 			tried++
 			continue

@@ -15,9 +15,17 @@ import (
 	"ayb/hosting"
 )
 
-func testTurns(limits hosting.Limits, slots int) *turns {
+// testTurns has places for so many reads in all and in each database, and for two
+// writes.
+func testTurns(limits hosting.Limits, all, lane int) *turns {
 	limits = limits.WithDefaults()
-	return newTurns(&limits, slots)
+	return newTurns(&limits, places{all: [2]int{all, 2}, lane: [2]int{lane, writesBound}, base: [2]int{lane, writesBound}})
+}
+
+// taken takes a turn for a caller.
+func taken(ctx context.Context, t *turns, key laneKey, name string, seq uint64) (*ticket, error) {
+	k := &ticket{caller: by(name), seq: seq}
+	return k, t.take(ctx, key, k)
 }
 
 func by(name string) hosting.Caller { return hosting.Caller{Address: name} }
@@ -38,10 +46,10 @@ func (t *turns) queued() (n int) {
 }
 
 func TestTurns_one_caller_leaves_room_for_others(t *testing.T) {
-	turns := testTurns(hosting.Limits{QueueTime: patience}, 8)
+	turns := testTurns(hosting.Limits{QueueTime: patience}, 6, 12)
 	var hog []*ticket
 	for range 5 { // of six for reading
-		k, err := turns.take(t.Context(), readLane, by("hog"), 0)
+		k, err := taken(t.Context(), turns, readLane, "hog", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,21 +57,21 @@ func TestTurns_one_caller_leaves_room_for_others(t *testing.T) {
 	}
 	got := make(chan *ticket)
 	go func() {
-		k, err := turns.take(t.Context(), laneKey{db: hosting.DB{Database: newID()}}, by("hog"), 0)
+		k, err := taken(t.Context(), turns, laneKey{db: hosting.DB{Database: newID()}}, "hog", 0)
 		if err != nil {
 			t.Error(err)
 		}
 		got <- k
 	}()
 	eventually(t, "the hog waits", func() bool { return turns.queued() == 1 })
-	k, err := turns.take(t.Context(), readLane, by("other"), 0)
+	k, err := taken(t.Context(), turns, readLane, "other", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	turns.give(k)
 	turns.give(hog[0])
 	turns.give(<-got)
-	if w, err := turns.take(t.Context(), writeLane, by("hog"), 0); err != nil {
+	if w, err := taken(t.Context(), turns, writeLane, "hog", 0); err != nil {
 		t.Errorf("reads hold up a write: %v", err)
 	} else {
 		turns.give(w)
@@ -71,8 +79,8 @@ func TestTurns_one_caller_leaves_room_for_others(t *testing.T) {
 }
 
 func TestTurns_callers_are_served_in_turn(t *testing.T) {
-	turns := testTurns(hosting.Limits{QueueTime: patience, Readers: 1}, 8)
-	first, err := turns.take(t.Context(), readLane, by("first"), 0)
+	turns := testTurns(hosting.Limits{QueueTime: patience}, 6, 1)
+	first, err := taken(t.Context(), turns, readLane, "first", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +89,7 @@ func TestTurns_callers_are_served_in_turn(t *testing.T) {
 	var all sync.WaitGroup
 	for i, name := range []string{"a", "a", "a", "a", "b", "c"} {
 		all.Go(func() {
-			k, err := turns.take(t.Context(), readLane, by(name), 0)
+			k, err := taken(t.Context(), turns, readLane, name, 0)
 			if err != nil {
 				t.Error(err)
 				return
@@ -101,10 +109,10 @@ func TestTurns_callers_are_served_in_turn(t *testing.T) {
 }
 
 func TestTurns_what_was_lost_goes_first_and_alone_in_order(t *testing.T) {
-	turns := testTurns(hosting.Limits{QueueTime: patience}, 8)
+	turns := testTurns(hosting.Limits{QueueTime: patience}, 6, 12)
 	var lost []*ticket
 	for seq := range 4 {
-		k, err := turns.take(t.Context(), readLane, by(fmt.Sprint(seq)), uint64(seq))
+		k, err := taken(t.Context(), turns, readLane, fmt.Sprint(seq), uint64(seq))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +125,7 @@ func TestTurns_what_was_lost_goes_first_and_alone_in_order(t *testing.T) {
 	for _, i := range []int{2, 0, 3, 1} {
 		k := lost[i]
 		all.Go(func() {
-			if err := turns.again(t.Context(), k); err != nil {
+			if err := turns.again(t.Context(), k, true); err != nil {
 				t.Error(err)
 				return
 			}
@@ -140,7 +148,7 @@ func TestTurns_what_was_lost_goes_first_and_alone_in_order(t *testing.T) {
 			defer turns.mu.Unlock()
 			return len(turns.replays) > 0 || len(order) > 0
 		})
-		k, err := turns.take(t.Context(), writeLane, by("new"), 99)
+		k, err := taken(t.Context(), turns, writeLane, "new", 99)
 		if err != nil {
 			t.Error(err)
 			return
@@ -158,20 +166,72 @@ func TestTurns_what_was_lost_goes_first_and_alone_in_order(t *testing.T) {
 	}
 }
 
+func TestTurns_what_was_lost_by_the_fault_of_another_goes_first_and_together(t *testing.T) {
+	turns := testTurns(hosting.Limits{QueueTime: patience}, 2, 2)
+	var lost []*ticket
+	for seq := range 2 {
+		k, err := taken(t.Context(), turns, readLane, fmt.Sprint(seq), uint64(seq))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost = append(lost, k)
+	}
+	newcomer := make(chan *ticket)
+	go func() {
+		k, err := taken(t.Context(), turns, readLane, "new", 99)
+		if err != nil {
+			t.Error(err)
+		}
+		newcomer <- k
+	}()
+	eventually(t, "the newcomer waits", func() bool { return turns.queued() == 1 })
+	for _, k := range lost {
+		if err := turns.again(t.Context(), k, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if turns.queued() != 1 {
+		t.Error("the newcomer came before what was lost")
+	}
+	for _, k := range lost {
+		turns.give(k)
+	}
+	turns.give(<-newcomer)
+}
+
+func TestTurns_a_long_call_takes_the_places_of_many(t *testing.T) {
+	limits := hosting.Limits{QueueTime: time.Nanosecond}.WithDefaults()
+	turns := newTurns(&limits, pipeline(8, limits.Readers))
+	long := &ticket{caller: by("long"), cost: costOf(limits.ConnectionMemory)}
+	if err := turns.take(t.Context(), readLane, long); err != nil {
+		t.Fatal(err)
+	}
+	again := &ticket{caller: by("again"), cost: costOf(limits.ConnectionMemory)}
+	if err := turns.take(t.Context(), readLane, again); fault.KindOf(err) != fault.Busy {
+		t.Errorf("another long call beside it: %v", err)
+	}
+	short, err := taken(t.Context(), turns, readLane, "short", 1)
+	if err != nil {
+		t.Fatalf("a short call beside it: %v", err)
+	}
+	turns.give(short)
+	turns.give(long)
+}
+
 // TestTurns_nothing_is_left takes, gives up, loses and gives turns at random. In
 // the end nobody holds anything.
 func TestTurns_nothing_is_left(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	turns := testTurns(hosting.Limits{QueueTime: patience, Readers: 2, QueuedReads: 8, QueuedWrites: 8}, 4)
+	turns := testTurns(hosting.Limits{QueueTime: patience, QueuedReads: 8, QueuedWrites: 8}, 3, 3)
 	together(12, func(i int) {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		for n := range 300 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(3000))*time.Microsecond)
 			key := []laneKey{readLane, writeLane, {db: hosting.DB{Version: newID()}}}[random.IntN(3)]
-			k, err := turns.take(ctx, key, by(fmt.Sprint(i%5)), uint64(n))
+			k, err := taken(ctx, turns, key, fmt.Sprint(i%5), uint64(n))
 			if err == nil && random.IntN(4) == 0 {
-				err = turns.again(ctx, k)
+				err = turns.again(ctx, k, random.IntN(2) == 0)
 			}
 			if err == nil {
 				turns.give(k)
@@ -183,7 +243,12 @@ func TestTurns_nothing_is_left(t *testing.T) {
 	})
 	turns.mu.Lock()
 	defer turns.mu.Unlock()
-	if len(turns.lanes)+len(turns.flows)+len(turns.replays)+len(turns.charged) != 0 || turns.running != [2]int{} {
+	for key, l := range turns.lanes {
+		if l.running+l.queued+len(l.charged) != 0 {
+			t.Errorf("left in %v: %+v", key, l)
+		}
+	}
+	if len(turns.flows)+len(turns.replays)+len(turns.charged) != 0 || turns.running != [2]int{} || turns.solo != nil || len(turns.lanes) > keptLanes {
 		t.Errorf("left: %+v", turns)
 	}
 }

@@ -143,7 +143,7 @@ func (w *worker) request(id uint32, body []byte) {
 		w.out.sendBulk(kindRequest, id, body[:maxPayload])
 		body = body[maxPayload:]
 	}
-	w.out.sendBulk(kindRequestEnd, id, body) // if this fails, the worker is lost
+	w.out.sendSoon(kindRequestEnd, id, body) // if this fails, the worker is lost
 }
 
 // taken takes what has come of an answer, and tells whether there will be no more.

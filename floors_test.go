@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"ayb/catalog"},
 	{"ayb/auth", "ayb/hosting", "ayb/hosting/sandbox", "ayb/httpapi/wire", "ayb/internal/dump", "ayb/internal/format", "ayb/internal/mail", "ayb/internal/tabular", "ayb/snapshot", "ayb/store"},
 	{"ayb/hosting/worker"},
-	{"ayb"},
+	{"ayb", "ayb/hosting/worker/early"},
 	{"ayb/client", "ayb/httpapi", "ayb/internal/shell", "ayb/operator"},
 	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/hosting/worker/redteam", "ayb/snapshot/snapshottest", "ayb/store/storetest"},
 	{"ayb/aybtest/behavior", "ayb/bench"},
@@ -49,7 +49,7 @@ func sources(t *testing.T) (files []sourceFile) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && file != "." && (d.Name() == "testdata" || strings.ContainsAny(d.Name()[:1], "._")):
+		case d.IsDir() && file != "." && (isModule(file) || d.Name() == "testdata" || strings.ContainsAny(d.Name()[:1], "._")):
 			return fs.SkipDir
 		case d.IsDir() || !strings.HasSuffix(file, ".go"):
 			return nil
@@ -71,6 +71,12 @@ func sources(t *testing.T) (files []sourceFile) {
 		t.Fatal(err)
 	}
 	return files
+}
+
+// isModule reports whether a directory is a module of its own.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
 }
 
 func (f sourceFile) isTest() bool { return strings.HasSuffix(f.path, "_test.go") }

@@ -2,6 +2,10 @@ module ayb
 
 go 1.26.0
 
+// See the package: what stands in for is made at the start of each process, and
+// used by none.
+replace github.com/jinzhu/inflection => ./internal/inflection
+
 require (
 	cloud.google.com/go/storage v1.67.0
 	github.com/Azure/azure-sdk-for-go/sdk/storage/azblob v1.8.0

@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
 )
 
-// buildServer builds the program into a directory.
+// buildServer builds the program into a directory, as its releases are built.
 func buildServer(ctx context.Context, dir string) (string, error) {
 	program := filepath.Join(dir, "ayb")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/ayb").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./cmd/ayb")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}
 	return program, nil

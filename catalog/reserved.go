@@ -1,18 +1,23 @@
 package catalog
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // reserved are names that no entity may take, because they are, or may become,
 // part of ayb's own addresses, or because they would be mistaken for the people
 // who run an instance. Derived from the list shouldbee/reserved-usernames, which
 // is under the MIT licence (see docs/licenses.md), and ayb's own routes.
-var reserved = func() map[Slug]bool {
+//
+// The set is made when it is first asked for: a worker process never does.
+var reserved = sync.OnceValue(func() map[Slug]bool {
 	set := map[Slug]bool{}
 	for name := range strings.FieldsSeq(reservedNames) {
 		set[Slug(name)] = true
 	}
 	return set
-}()
+})
 
 const reservedNames = `
 0 about access account accounts activate activities activity ad add address adm admin

@@ -74,4 +74,4 @@ func (s Slug) Fold() Slug { return Slug(strings.ToLower(string(s))) }
 
 // Reserved reports whether the name, regardless of case, is kept for ayb itself
 // and may not be taken by an entity.
-func (s Slug) Reserved() bool { return reserved[s.Fold()] }
+func (s Slug) Reserved() bool { return reserved()[s.Fold()] }

@@ -11,10 +11,9 @@ package main
 import (
 	"os"
 
-	"ayb/hosting/worker"
+	_ "ayb/hosting/worker/early"
 )
 
 func main() {
-	worker.Main() // does not return if this process is to be a worker
 	os.Exit(run(os.Args[1:], surrounding{environ: os.Environ(), in: os.Stdin, out: os.Stdout, errout: os.Stderr}))
 }

@@ -539,7 +539,8 @@ func (c *child) close() {
 // Main makes this process a worker, and does not return, if a [Runner] has
 // started it as one; otherwise it does nothing. A program that makes a Runner
 // calls it first in main, or in TestMain, before it opens anything. It calls
-// [sandbox.Main] as well.
+// [sandbox.Main] as well. A program that links much else imports
+// ayb/hosting/worker/early instead, so that its workers are smaller.
 func Main() {
 	sandbox.Main()
 	if len(os.Args) < 2 || os.Args[1] != workerArgument {

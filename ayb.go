@@ -70,6 +70,8 @@ type Engine struct {
 	keeping locks
 	// restoring holds the databases that are being restored.
 	restoring locks
+	// adopting holds the owners for whom an import is checked and put in its place.
+	adopting locks
 	// snapshotting holds the databases of which a snapshot is being taken, or whose
 	// snapshots are being removed.
 	snapshotting locks

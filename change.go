@@ -137,5 +137,10 @@ func (c *call) markChanged(ctx context.Context) error {
 	if c.class != hosting.Write || c.admitWriter() {
 		return nil
 	}
-	return c.noteChange(func(mark ID) error { return c.e.store.MarkChanged(ctx, c.database.ID, mark) })
+	return c.noteChange(func(mark ID) error {
+		if !c.database.Written { // the file is there, and the crash came before it was noted
+			return c.e.store.MarkWritten(ctx, c.database.ID, mark)
+		}
+		return c.e.store.MarkChanged(ctx, c.database.ID, mark)
+	})
 }

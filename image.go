@@ -34,14 +34,30 @@ type image struct {
 // newImage makes the place of an image of a database. The caller removes it. The
 // file is still to be made, at path. Errors: [ErrUnavailable].
 func (e *Engine) newImage(db Database) (*image, error) {
-	img := &image{e: e, file: hosting.DB{Owner: db.Owner, Database: db.ID, Version: hosting.ImageID(e.ids.next())}}
-	if err := img.make(); err != nil {
-		return nil, errors.Join(fault.Wrap(fault.Unavailable, err, "The server can't make a copy of the database; please tell whoever runs it"), img.remove())
+	img, err := e.noteImage(db)
+	if err != nil {
+		return nil, err
+	}
+	if err := durable.MkdirAll(filepath.Dir(img.path())); err != nil {
+		return nil, img.unmade(err)
 	}
 	return img, nil
 }
 
-func (img *image) make() error {
+// noteImage is newImage for whoever has the Runner make the file and its place.
+func (e *Engine) noteImage(db Database) (*image, error) {
+	img := &image{e: e, file: hosting.DB{Owner: db.Owner, Database: db.ID, Version: hosting.ImageID(e.ids.next())}}
+	if err := img.note(); err != nil {
+		return nil, img.unmade(err)
+	}
+	return img, nil
+}
+
+func (img *image) unmade(err error) error {
+	return errors.Join(fault.Wrap(fault.Unavailable, err, "The server can't make a copy of the database; please tell whoever runs it"), img.remove())
+}
+
+func (img *image) note() error {
 	if err := durable.MkdirAll(img.e.imageNotes()); err != nil {
 		return err
 	}
@@ -49,10 +65,7 @@ func (img *image) make() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(note.Close(), durable.SyncDir(img.e.imageNotes())); err != nil {
-		return err
-	}
-	return durable.MkdirAll(filepath.Dir(img.path()))
+	return errors.Join(note.Close(), durable.SyncDir(img.e.imageNotes()))
 }
 
 // path is where the file of the image is.
@@ -61,13 +74,16 @@ func (img *image) path() string { return hosting.FilePath(img.e.cfg.owners(), im
 // check has the Runner look for damage. Afterwards nobody has the file open.
 // Errors: as hosting.Runner.Check.
 func (img *image) check(ctx context.Context, depth hosting.CheckDepth) error {
-	err := img.e.runner.Check(ctx, img.file, depth)
-	// The Runner lets go of what it has open before anybody removes or moves it.
-	resume, released := img.e.release(context.WithoutCancel(ctx), img.file)
-	if released == nil {
+	return errors.Join(img.e.runner.Check(ctx, img.file, depth), img.letGo(ctx))
+}
+
+// letGo has the Runner close the image before anybody removes or moves it.
+func (img *image) letGo(ctx context.Context) error {
+	resume, err := img.e.release(context.WithoutCancel(ctx), img.file)
+	if err == nil {
 		resume()
 	}
-	return errors.Join(err, released)
+	return err
 }
 
 // remove removes the image and then its note. It can be called again, and after

@@ -16,51 +16,71 @@ import (
 // ImportOptions are the optional settings of Import.
 type ImportOptions struct {
 	Format ExportFormat // what is sent; default: ExportSQLite
+
+	// Replace says that what is sent takes the place of what has been written to the
+	// database, which can be undone.
+	Replace bool
 }
 
-// Import makes a database of what it reads from r to its end: a SQLite file, or a
-// text of SQL as .dump of the sqlite3 shell writes it. The database must not exist,
-// in which case it is created, or must never have been written: what somebody has
-// written is never replaced. What is sent is checked first: the file is
-// sound, and there is nothing in its schema that could not have been made by SQL here.
-// It happens as a whole or not at all.
+// Imported is what an import has led to.
+type Imported struct {
+	Database Database // that has the content now
+
+	// Undo is the snapshot of what the import has replaced, see [Restored]. Empty:
+	// there was nothing.
+	Undo string
+}
+
+// Import makes the content of a database of what it reads from r to its end: a
+// SQLite file, or a text of SQL as .dump of the sqlite3 shell writes it. A database
+// that does not exist is created. One that has been written is left alone, unless
+// [ImportOptions] say otherwise: then it is replaced as by RestoreSnapshot, and as
+// that can be undone, also if the engine takes no snapshots. What is sent is checked
+// first: the file is sound, and there is nothing in its schema that could not have
+// been made by SQL here. It happens as a whole or not at all.
 //
 // For the owner and managers of a database that exists, and for who may create one
 // otherwise. Errors: [ErrInvalid] (what was sent is no such file, cut short or
 // damaged, or SQL that is wrong), [ErrDenied] (also for what no database may have in
-// it), [ErrTooLarge] (Limits.ImportBytes, or a quota), [ErrConflict] (the database has
-// been written), [ErrUnsupported], [ErrTimedOut], [ErrBusy], those of r.
-func (e *Engine) Import(ctx context.Context, p Principal, ref string, r io.Reader, opt *ImportOptions) (_ Database, err error) {
+// it), [ErrTooLarge] (Limits.ImportBytes, a quota, or too much was replaced lately),
+// [ErrConflict] (the database has been written, or another import or restore of it is
+// under way), [ErrUnsupported], [ErrTimedOut], [ErrBusy], those of r.
+func (e *Engine) Import(ctx context.Context, p Principal, ref string, r io.Reader, opt *ImportOptions) (_ Imported, err error) {
 	c, err := e.authorizeImport(ctx, p, ref)
 	defer c.done(&err)
 	if err != nil {
-		return Database{}, err
+		return Imported{}, err
 	}
 	if opt == nil {
 		opt = &ImportOptions{}
 	}
 	give, err := e.copying.take(charged(c.caller))
 	if err != nil {
-		return Database{}, err
+		return Imported{}, err
 	}
 	defer give()
-	if c.database.Written {
-		return Database{}, errWritten(c.ref)
+	im := &importing{c: c, replace: opt.Replace, upload: hosting.Upload{ID: e.ids.next()}}
+	if err := im.allowed(c.database); err != nil {
+		return Imported{}, err
 	}
-	upload := hosting.Upload{ID: e.ids.next()}
 	if opt.Format == ExportSQL {
-		upload.Format = hosting.UploadSQL
+		im.upload.Format = hosting.UploadSQL
 	}
-	remove, err := c.receive(ctx, upload.ID, r)
+	remove, err := c.receive(ctx, im.upload.ID, r)
 	defer remove()
-	if err == nil {
-		err = c.adopt(ctx, upload)
+	if err != nil {
+		return Imported{}, err
 	}
-	return c.database, err
-}
-
-func errWritten(ref Ref) error {
-	return fault.New(fault.Conflict, "Database %s has been written already, and an import replaces nothing; import into a database of another name, and rename the two if it is to take the place of this one", ref)
+	// Until it is a database, an import counts for no quota, so there is one at a time.
+	unlock, err := e.adopting.lock(ctx, c.database.Owner)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer unlock()
+	if c.database.ID.IsZero() {
+		return im.create(ctx)
+	}
+	return im.fill(ctx)
 }
 
 // authorizeImport begins a call that fills a database, which is another one if
@@ -126,57 +146,106 @@ func (c *call) gather(ctx context.Context, f *os.File, r io.Reader, bound int64)
 	return err
 }
 
-// adopt makes a database of an upload: the file of one that has none, or a new
-// database together with its file.
-func (c *call) adopt(ctx context.Context, upload hosting.Upload) error {
-	if c.database.ID.IsZero() {
-		return c.adoptNew(ctx, upload)
-	}
-	db, unlock, err := c.hold(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	switch {
-	case db.Written:
-		return errWritten(c.ref)
-	case db.Version != c.database.Version:
-		return errMoving
-	}
-	if err := c.e.runner.Adopt(ctx, fileOf(db), upload, c.quota()); err != nil {
-		return err
-	}
-	// From here on there is the file, whoever still waits for the answer.
-	ctx = context.WithoutCancel(ctx)
-	if err := c.noteChange(func(mark ID) error { return c.e.store.MarkWritten(ctx, db.ID, mark) }); err != nil {
-		return err
-	}
-	c.database.Written = true
-	return nil
+// An importing is one call of Import, from when the upload is there.
+type importing struct {
+	c       *call
+	upload  hosting.Upload
+	replace bool
 }
 
-// adoptNew makes the file first and the database second, so that nobody ever sees
-// it without its content.
-func (c *call) adoptNew(ctx context.Context, upload hosting.Upload) error {
-	e := c.e
+// allowed refuses to replace what nobody asked to replace.
+func (im *importing) allowed(db Database) error {
+	if !db.Written || im.replace {
+		return nil
+	}
+	return fault.New(fault.Conflict, "Database %s has been written already, and an import replaces nothing unless it is told to (replace); what it replaces then can be restored. Or import into a database of another name", im.c.ref)
+}
+
+// create makes the content first and the database second, so that nobody ever sees
+// it without. What a crash in between leaves is noted with the image.
+func (im *importing) create(ctx context.Context) (Imported, error) {
+	c, e := im.c, im.c.e
 	db := Database{
 		ID: e.ids.next(), Owner: c.entity.ID, OwnerSlug: c.entity.Slug, Slug: c.ref.Database,
 		Version: e.ids.next(), Written: true, Created: c.at,
 	}
-	err := e.runner.Adopt(ctx, fileOf(db), upload, c.quota())
+	img, err := im.adopt(ctx, db, c.quota())
+	if err != nil {
+		return Imported{}, err
+	}
+	defer img.discard()
+	if err := img.makeFirst(db); err != nil {
+		return Imported{}, err
+	}
+	if err := e.store.CreateDatabase(ctx, db); err != nil {
+		return Imported{}, orTaken(err) // also if it is not known whether it was done
+	}
+	c.database = db
+	return Imported{Database: db}, nil
+}
+
+// fill gives a database that exists the content of the upload.
+func (im *importing) fill(ctx context.Context) (Imported, error) {
+	c, e := im.c, im.c.e
+	end, err := e.beginReplacing(ctx, c.database)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer end()
+	quota, err := c.quotaToReplace(ctx)
+	if err != nil {
+		return Imported{}, err
+	}
+	img, err := im.adopt(ctx, c.database, quota)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer img.discard()
+	db, kept, err := img.flip(ctx, c.database, im.allowed)
+	if err != nil {
+		return Imported{}, err
+	}
+	c.database = db
+	return Imported{Database: db, Undo: e.nameReplaced(ctx, kept)}, nil
+}
+
+// adopt has the Runner make an image of the upload. The caller discards it.
+func (im *importing) adopt(ctx context.Context, db Database, quota hosting.Quota) (*image, error) {
+	e := im.c.e
+	img, err := e.noteImage(db)
+	if err != nil {
+		return nil, err
+	}
+	err = e.runner.Adopt(ctx, hosting.Job{DB: img.file, Caller: charged(im.c.caller), Quota: quota}, im.upload)
 	if err == nil {
-		err = orTaken(e.store.CreateDatabase(ctx, db))
+		err = img.letGo(ctx)
 	}
-	if err == nil {
-		c.database = db
-		return nil
+	if err != nil {
+		img.discard()
+		return nil, err
 	}
-	resume, released := e.release(context.WithoutCancel(ctx), fileOf(db)) // the Runner measures the owner anew
-	if released == nil {
-		defer resume()
-		err = errors.Join(err, unmovable(e.removeVersion(fileOf(db))))
+	return img, nil
+}
+
+// quotaToReplace returns the bounds of what may take the place of the database's
+// content. Who has more already than is allowed may replace it by as much.
+func (c *call) quotaToReplace(ctx context.Context) (hosting.Quota, error) {
+	quota := c.quota()
+	present, err := hosting.Size(c.e.cfg.owners(), fileOf(c.database))
+	if err != nil {
+		return quota, err
 	}
-	return err
+	if quota.DatabaseBytes > 0 {
+		quota.DatabaseBytes = max(quota.DatabaseBytes, present)
+	}
+	if quota.OwnerBytes > 0 {
+		used, err := c.e.ownerSize(ctx, c.database.Owner)
+		if err != nil {
+			return quota, err
+		}
+		quota.OwnerBytes = max(quota.OwnerBytes, used) + present
+	}
+	return quota, nil
 }
 
 // sweepUploads removes what uploads of an earlier process have left behind.

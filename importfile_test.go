@@ -28,9 +28,9 @@ func TestEngine_Import(t *testing.T) {
 			must(t, err)
 			defer file.Close()
 			ref := "alice/again-" + format.String()
-			db, err := f.Import(ctx, alice, ref, file, &ayb.ImportOptions{Format: format})
+			imported, err := f.Import(ctx, alice, ref, file, &ayb.ImportOptions{Format: format})
 			must(t, err)
-			if db.Ref().String() != ref || !db.Written {
+			if db := imported.Database; db.Ref().String() != ref || !db.Written {
 				t.Errorf("%+v", db)
 			}
 			_, query := openFile(t, exported(t, f, alice, ref, ayb.ExportSQLite))

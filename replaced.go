@@ -14,19 +14,87 @@ import (
 	"ayb/store"
 )
 
-// What a restore puts away stays where it is, under the name of an image, and is
-// noted in the metadata, until a snapshot of it is in the bucket. So nothing that
+// What a restore or an import puts away stays where it is, under the name of an
+// image, and is noted in the metadata, until a snapshot of it is in the bucket or,
+// if there is none, for as long as such a snapshot would be kept. So nothing that
 // can go wrong with a bucket, or with the machine in between, loses it.
+
+// mostReplaced is how many states of one database that were put away the server
+// keeps itself: they count for nobody's quota.
+const mostReplaced = 10
+
+// beginReplacing lets a restore or an import go on to replace what is in a database,
+// once at a time, until end is called. Errors: [ErrConflict] (another is under way),
+// [ErrTooLarge] (too much was put away already).
+func (e *Engine) beginReplacing(ctx context.Context, db Database) (end func(), err error) {
+	end, ok := e.restoring.tryLock(db.ID)
+	if !ok {
+		return nil, fault.New(fault.Conflict, "Another restore or import of %s is under way; wait until it has ended, and look at what it has done", db.Ref())
+	}
+	kept, err := e.store.ReplacedOf(ctx, db.ID)
+	if err == nil && len(kept) >= mostReplaced {
+		err = fault.New(fault.TooLarge, "The server keeps %d earlier states of %s that were replaced, and no more until some are in the bucket or have lapsed; the owner can delete one with delete_snapshot", len(kept), db.Ref())
+	}
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
+}
+
+// flip makes the image the current version of a database, in one step, and returns
+// the database and what was put away. allowed looks at the database as it is then.
+func (img *image) flip(ctx context.Context, of Database, allowed func(Database) error) (Database, store.Replaced, error) {
+	e := img.e
+	for _, l := range []*locks{&e.snapshotting, &e.moving} {
+		unlock, err := l.lock(ctx, of.ID)
+		if err != nil {
+			return Database{}, store.Replaced{}, err
+		}
+		defer unlock()
+	}
+	db, err := e.store.DatabaseByID(ctx, of.ID)
+	switch {
+	case err != nil:
+		err = orMissing(err, noDatabase(of.Ref()))
+	case db.Owner != of.Owner:
+		err = fault.New(fault.Conflict, "The database was given to somebody else meanwhile, and nothing was replaced")
+	default:
+		err = allowed(db)
+	}
+	if err != nil {
+		return Database{}, store.Replaced{}, err
+	}
+	t := transfer{From: fileOf(db), To: fileOf(db)}
+	t.To.Version = e.ids.next()
+	to := store.Restore{From: t.From.Version, Version: t.To.Version, Mark: e.ids.next()}
+	if db.Written {
+		t.Keep = hosting.ImageID(e.ids.next())
+		to.Kept = store.Replaced{Database: db.ID, Owner: db.Owner, Image: t.Keep, At: e.now()}
+	}
+	err = e.replace(ctx, t, func() error { return unmovable(e.renameVersion(img.file, t.To.Version)) }, func() error {
+		return e.store.RestoreDatabase(ctx, db.ID, to)
+	})
+	if err != nil {
+		return Database{}, store.Replaced{}, err
+	}
+	db.Version, db.Written = to.Version, true
+	return db, to.Kept, nil
+}
 
 // fileOfReplaced names what was put away to the Runner.
 func fileOfReplaced(k store.Replaced) hosting.DB {
 	return hosting.DB{Owner: k.Owner, Database: k.Database, Version: k.Image}
 }
 
-// nameReplaced makes a snapshot of what a restore has just put away, and returns
-// its id; empty: it is damaged and can't be copied. The upload goes on in the
-// background.
+// nameReplaced makes a snapshot of what has just been put away, and returns its id;
+// empty: there was nothing, or it is damaged and can't be copied. The upload goes
+// on in the background.
 func (e *Engine) nameReplaced(ctx context.Context, k store.Replaced) (id string) {
+	if k.Image.IsZero() {
+		return ""
+	}
+	ctx = context.WithoutCancel(ctx) // impatience does not matter for what can be undone
 	unlock, ok := e.keeping.tryLock(k.Image)
 	if !ok {
 		return ""
@@ -34,14 +102,19 @@ func (e *Engine) nameReplaced(ctx context.Context, k store.Replaced) (id string)
 	img, made, err := e.imageReplaced(ctx, k)
 	if err != nil {
 		unlock()
-		e.log.Error("what a restore has replaced can't be copied to a snapshot; its files are kept on the server", "database", k.Database, "path", hosting.VersionPath(e.cfg.owners(), fileOfReplaced(k)), "until", k.At.Add(e.cfg.Snapshots.KeepReplaced), "error", err)
+		e.log.Error("what was replaced can't be copied to a snapshot; its files are kept on the server", "database", k.Database, "path", hosting.VersionPath(e.cfg.owners(), fileOfReplaced(k)), "until", k.At.Add(e.cfg.Snapshots.KeepReplaced), "error", err)
 		return ""
+	}
+	if e.vault == nil {
+		img.discard()
+		unlock()
+		return made.ID
 	}
 	e.background.Go(func() {
 		defer unlock()
 		defer img.discard()
 		if err := e.uploadReplaced(e.life, k, made); err != nil && e.life.Err() == nil {
-			e.log.Warn("what a restore has replaced is not in the bucket yet; it is kept on the server, and uploaded later", "database", k.Database, "snapshot", made.ID, "error", err)
+			e.log.Warn("what was replaced is not in the bucket yet; it is kept on the server, and uploaded later", "database", k.Database, "snapshot", made.ID, "error", err)
 		}
 	})
 	return made.ID
@@ -96,7 +169,7 @@ func (e *Engine) forgetReplaced(ctx context.Context, k store.Replaced) error {
 	}
 	defer resume()
 	if err := e.removeVersion(file); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "What a restore has replaced can't be removed")
+		return fault.Wrap(fault.Unavailable, err, "What was replaced can't be removed")
 	}
 	return e.store.ForgetReplaced(ctx, k.Image)
 }
@@ -110,7 +183,7 @@ func (e *Engine) tendOften(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		if err := e.tendReplaced(ctx); err != nil && ctx.Err() == nil {
-			e.log.Warn("What restores have replaced is on the server alone; trying again in some minutes", "error", err)
+			e.log.Warn("What restores and imports have replaced is on the server alone; trying again in some minutes", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -183,7 +256,7 @@ func orReplaced(err error, replaced []Snapshot) error {
 		return err
 	}
 	last := replaced[0]
-	return fault.Wrap(fault.Unavailable, err, "%s. What a restore has replaced on %s is on the server and can be restored meanwhile: snapshot %s",
+	return fault.Wrap(fault.Unavailable, err, "%s. What was replaced on %s is on the server and can be restored meanwhile: snapshot %s",
 		Message(err), last.Taken.Format(time.RFC3339), last.ID)
 }
 

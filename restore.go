@@ -59,9 +59,6 @@ func (e *Engine) RestoreSnapshot(ctx context.Context, p Principal, ref, id strin
 	if _, err := catalog.ParseSnapshotID(id); err != nil {
 		return Restored{}, err
 	}
-	if e.vault == nil {
-		return Restored{}, errNoSnapshots
-	}
 	ctx, end := e.untilClose(ctx)
 	defer end()
 	r := &restore{e: e, of: c.database, id: id}
@@ -89,11 +86,11 @@ type restore struct {
 
 // inPlace puts the database itself back.
 func (r *restore) inPlace(ctx context.Context, quota hosting.Quota) (Restored, error) {
-	unlock, ok := r.e.restoring.tryLock(r.of.ID)
-	if !ok {
-		return Restored{}, fault.New(fault.Conflict, "Another restore of %s is under way; wait until it has ended, and look at what it has done", r.of.Ref())
+	end, err := r.e.beginReplacing(ctx, r.of)
+	if err != nil {
+		return Restored{}, err
 	}
-	defer unlock()
+	defer end()
 	img, err := r.e.newImage(r.of)
 	if err != nil {
 		return Restored{}, err
@@ -106,17 +103,12 @@ func (r *restore) inPlace(ctx context.Context, quota hosting.Quota) (Restored, e
 	if err := r.fetch(ctx, img, room{owner: r.of.Owner, quota: quota, present: present}); err != nil {
 		return Restored{}, err
 	}
-	db, kept, err := r.flip(ctx, img)
+	db, kept, err := img.flip(ctx, r.of, func(Database) error { return nil })
 	if err != nil {
 		return Restored{}, err
 	}
 	r.e.log.Info("a database was restored", "database", db.ID, "ref", db.Ref(), "snapshot", r.id, "version", db.Version)
-	restored := Restored{Database: db}
-	if !kept.Image.IsZero() {
-		// The caller's impatience does not matter for what can be undone.
-		restored.Undo = r.e.nameReplaced(context.WithoutCancel(ctx), kept)
-	}
-	return restored, nil
+	return Restored{Database: db, Undo: r.e.nameReplaced(ctx, kept)}, nil
 }
 
 // into makes another database of the snapshot.
@@ -173,6 +165,9 @@ func (r *restore) fetch(ctx context.Context, img *image, room room) error {
 
 // download fetches the snapshot from the bucket.
 func (r *restore) download(ctx context.Context, img *image, room room) error {
+	if r.e.vault == nil {
+		return errNoSnapshots
+	}
 	state, err := r.e.store.SnapshotState(ctx, r.of.ID)
 	switch {
 	case err != nil:
@@ -221,40 +216,6 @@ func (r *restore) copyReplaced(ctx context.Context, img *image, room room) error
 		r.told(k.Size, k.Size)
 	}
 	return err
-}
-
-// flip makes the image the current version of the database, in one step, and
-// returns the database and what was put away.
-func (r *restore) flip(ctx context.Context, img *image) (Database, store.Replaced, error) {
-	e := r.e
-	for _, l := range []*locks{&e.snapshotting, &e.moving} {
-		unlock, err := l.lock(ctx, r.of.ID)
-		if err != nil {
-			return Database{}, store.Replaced{}, err
-		}
-		defer unlock()
-	}
-	db, err := e.store.DatabaseByID(ctx, r.of.ID)
-	switch {
-	case err != nil:
-		return Database{}, store.Replaced{}, orMissing(err, noDatabase(r.of.Ref()))
-	case db.Owner != r.of.Owner:
-		return Database{}, store.Replaced{}, fault.New(fault.Conflict, "The database was given to somebody else meanwhile, and was not restored")
-	}
-	t := transfer{From: fileOf(db), To: fileOf(db), Keep: hosting.ImageID(e.ids.next())}
-	t.To.Version = e.ids.next()
-	to := store.Restore{From: t.From.Version, Version: t.To.Version, Mark: e.ids.next()}
-	if db.Written {
-		to.Kept = store.Replaced{Database: db.ID, Owner: db.Owner, Image: t.Keep, At: e.now()}
-	}
-	err = e.replace(ctx, t, func() error { return unmovable(e.renameVersion(img.file, t.To.Version)) }, func() error {
-		return e.store.RestoreDatabase(ctx, db.ID, to)
-	})
-	if err != nil {
-		return Database{}, store.Replaced{}, err
-	}
-	db.Version, db.Written = to.Version, true
-	return db, to.Kept, nil
 }
 
 // A room is where an image is to go.

@@ -77,6 +77,17 @@ func (r pointRunner) Copy(ctx context.Context, db hosting.DB, method hosting.Cop
 	return g, err
 }
 
+// Adopt adopts.
+func (r pointRunner) Adopt(ctx context.Context, job hosting.Job, upload hosting.Upload) (err error) {
+	if err = r.p.hit("adopt"); err == nil {
+		err = r.Runner.Adopt(ctx, job, upload)
+	}
+	if err == nil {
+		err = r.p.hit("adopted")
+	}
+	return err
+}
+
 // Check checks.
 func (r pointRunner) Check(ctx context.Context, db hosting.DB, depth hosting.CheckDepth) error {
 	if err := r.p.hit("check"); err != nil {
@@ -157,13 +168,7 @@ func TestRestore_child(t *testing.T) {
 	}
 	at, err := strconv.Atoi(os.Getenv(restorePointVariable))
 	must(t, err)
-	p := &points{at: at, wrong: func() error {
-		self, err := os.FindProcess(os.Getpid())
-		if err == nil {
-			err = self.Kill()
-		}
-		select {} // until it is done
-	}}
+	p := &points{at: at, wrong: func() error { killSelf(); return nil }}
 	eng, first, end := restoreScene(t, dir, p)
 	must(t, restoreOnce(t, eng, dir, first, p))
 	end()

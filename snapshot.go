@@ -21,22 +21,25 @@ var (
 	errNothingToSnapshot = fault.New(fault.Invalid, "Nothing has been written to this database yet, so there is nothing to take a snapshot of")
 )
 
-// Snapshots lists the snapshots of a database, newest first: none, as long as
-// the engine takes none. It asks the bucket about each of them. For the owner and
+// Snapshots lists the snapshots of a database, newest first. As long as the engine
+// takes none, those are what imports have replaced. It asks the bucket about each of them. For the owner and
 // managers. Errors: [ErrInvalid] (the page), [ErrUnavailable] (the bucket).
 func (e *Engine) Snapshots(ctx context.Context, p Principal, ref string, page Page) (_ List[Snapshot], err error) {
 	c, err := e.authorizeDatabase(ctx, p, auth.ListSnapshots, ref)
 	defer c.done(&err)
-	if err != nil || e.vault == nil {
-		return List[Snapshot]{}, err
-	}
-	_, place, err := c.snapshotPlace(ctx)
-	if err != nil || place == (snapshot.Place{}) {
+	if err != nil {
 		return List[Snapshot]{}, err
 	}
 	replaced, err := e.replacedSnapshots(ctx, c.database.ID)
 	if err != nil {
 		return List[Snapshot]{}, err
+	}
+	_, place, err := c.snapshotPlace(ctx)
+	switch {
+	case err != nil:
+		return List[Snapshot]{}, err
+	case e.vault == nil || place == (snapshot.Place{}):
+		return snapshot.Paginate(nil, page, replaced...)
 	}
 	list, err := e.vault.List(ctx, place, page, replaced...)
 	return list, orReplaced(err, replaced)
@@ -97,23 +100,23 @@ func (e *Engine) DeleteSnapshot(ctx context.Context, p Principal, ref, id string
 	if _, err := catalog.ParseSnapshotID(id); err != nil {
 		return err
 	}
-	if e.vault == nil {
-		return errNoSnapshots
-	}
 	unlock, err := e.snapshotting.lock(ctx, c.database.ID)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if err := e.deleteReplaced(ctx, c.database.ID, id); err == nil || !errors.Is(err, ErrNoSnapshot) {
+		return err
+	}
+	if e.vault == nil {
+		return errNoSnapshots
+	}
 	state, place, err := c.snapshotPlace(ctx)
 	switch {
 	case err != nil:
 		return err
 	case place == (snapshot.Place{}):
 		return errNoSnapshot
-	}
-	if err := e.deleteReplaced(ctx, c.database.ID, id); err == nil || !errors.Is(err, ErrNoSnapshot) {
-		return err
 	}
 	list, err := e.vault.All(ctx, place)
 	if err != nil {

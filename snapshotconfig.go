@@ -44,8 +44,8 @@ type SnapshotConfig struct {
 	// newest; 0: all.
 	MaxSnapshots int
 
-	// KeepReplaced is how long the state is kept that a restore has replaced. 0: 7
-	// days.
+	// KeepReplaced is how long the state is kept that a restore or an import has
+	// replaced, also if no snapshots are taken. 0: 7 days.
 	KeepReplaced time.Duration
 
 	// Parallel is how many snapshots a round takes at once, and how many are taken

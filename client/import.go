@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,35 +10,73 @@ import (
 	"net/url"
 	"time"
 
+	"ayb/catalog"
 	"ayb/fault"
 	"ayb/httpapi/wire"
 )
 
-// Import makes a database of what r has, to its end: a SQLite file or a text of SQL
-// (FormatSQLite, FormatSQL). length is how many bytes that are, -1 if nobody knows.
-// The database must not exist, in which case it is created, or must never have been
-// written. It happens as a whole or not at all. For the owner and managers of a
-// database that exists, and for who may create one otherwise. An error of r is
-// returned as it is.
+// ImportOptions are the optional settings of Import.
+type ImportOptions struct {
+	Format string // FormatSQLite or FormatSQL; default: FormatSQLite
+	Length int64  // how many bytes are sent; 0: nobody knows
+
+	// Replace says that what is sent takes the place of what has been written to the
+	// database, which can be undone.
+	Replace bool
+}
+
+// Imported is what an import has led to.
+type Imported struct {
+	Database catalog.Ref // that has the content now
+
+	// Undo is the snapshot that brings back what was replaced; empty: there is none.
+	Undo string
+}
+
+// Import makes the content of a database of what r has, to its end: a SQLite file or
+// a text of SQL. A database that does not exist is created; one that has been written
+// is left alone, unless ImportOptions say otherwise. It happens as a whole or not at
+// all. For the owner and managers of a database that exists, and for who may create
+// one otherwise. An error of r is returned as it is.
 //
 // Errors: [fault.Invalid] (what was sent is no such file, cut short or damaged, or SQL
 // that is wrong), [fault.Denied] (also for what no database may have in it),
-// [fault.TooLarge], [fault.Conflict] (the database has been written),
-// [fault.Unsupported], [fault.TimedOut], [fault.Busy], [fault.OutcomeUnknown].
-func (c *Client) Import(ctx context.Context, ref, format string, r io.Reader, length int64) error {
+// [fault.TooLarge], [fault.Conflict] (the database has been written, or another import
+// or restore is under way), [fault.Unsupported], [fault.TimedOut], [fault.Busy],
+// [fault.OutcomeUnknown].
+func (c *Client) Import(ctx context.Context, ref string, r io.Reader, opt *ImportOptions) (Imported, error) {
 	path, err := databasePath(ref, "/import")
 	if err != nil {
-		return err
+		return Imported{}, err
 	}
-	media := wire.ContentTypeSQLite
-	if format == FormatSQL {
+	if opt == nil {
+		opt = &ImportOptions{}
+	}
+	query, media := url.Values{"format": {cmp.Or(opt.Format, FormatSQLite)}}, wire.ContentTypeSQLite
+	if opt.Format == FormatSQL {
 		media = wire.ContentTypeSQL
 	}
-	text, err := c.upload(ctx, request{method: http.MethodPost, path: path + "?format=" + url.QueryEscape(format), media: media, length: length}, r)
-	if err == nil && len(text) == 0 {
-		err = fault.New(fault.Unavailable, "The server gave no answer; look whether the database is there before you send it again")
+	if opt.Replace {
+		query.Set("replace", "true")
 	}
-	return err
+	length := opt.Length
+	if length == 0 {
+		length = -1
+	}
+	text, err := c.upload(ctx, request{method: http.MethodPost, path: path + "?" + query.Encode(), media: media, length: length}, r)
+	if err != nil {
+		return Imported{}, err
+	}
+	var answer wire.ImportedDatabase
+	err = json.Unmarshal(text, &answer)
+	imported := Imported{Database: catalog.Ref{Entity: answer.Entity, Database: answer.Database}, Undo: answer.Undo}
+	if err == nil {
+		_, err = catalog.ParseRef(imported.Database.String())
+	}
+	if err != nil || answer.Undo != "" && !catalog.IsSnapshotID(answer.Undo) {
+		return Imported{}, fault.New(fault.OutcomeUnknown, "The server's answer can't be read; look whether the content is there before you send it again")
+	}
+	return imported, nil
 }
 
 // A TableImport says what ImportTable sends, and into which table.

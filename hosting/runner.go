@@ -43,12 +43,12 @@ type Runner interface {
 
 	// Adopt makes the file of a database that has none of an upload: checked,
 	// written anew in the form of all databases here, and durable; nothing is made
-	// if that fails. The upload may be changed and stays where it is. Of the quota
-	// everything holds. Errors: Invalid (what was sent is no such file, cut short or
+	// if that fails. The upload may be changed and stays where it is. Of the job,
+	// the database, its Quota and the Caller are used. Errors: Invalid (what was sent is no such file, cut short or
 	// damaged, or the SQL is wrong; a text's line is named), Denied (there is something
 	// in it that no tenant may have), Unsupported, TooLarge, TimedOut (it takes longer
 	// than MaintenanceTime), Conflict (there is a file), Unavailable.
-	Adopt(ctx context.Context, db DB, upload Upload, quota Quota) error
+	Adopt(ctx context.Context, job Job, upload Upload) error
 
 	// Copy writes a consistent image of the database to w: a SQLite file. It
 	// returns a Generation that the image is not older than: while the database

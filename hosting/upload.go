@@ -39,8 +39,8 @@ func UploadPath(dir string, owner, upload catalog.ID) string {
 // Adopt implements Runner. Nothing of an upload is used as it came: what is in it is
 // written anew into a file of ours, after SQLite has found it sound and the guard
 // has accepted all of its schema.
-func (r *InProcess) Adopt(ctx context.Context, id DB, upload Upload, quota Quota) error {
-	db, err := r.enter(ctx, id)
+func (r *InProcess) Adopt(ctx context.Context, job Job, upload Upload) error {
+	db, err := r.enter(ctx, job.DB)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (r *InProcess) Adopt(ctx context.Context, id DB, upload Upload, quota Quota
 		return unadoptable(err)
 	}
 	defer os.RemoveAll(tmp)
-	source := &adoption{db: db, path: UploadPath(r.dir, id.Owner, upload.ID), quota: quota}
+	source := &adoption{db: db, path: UploadPath(r.dir, job.Owner, upload.ID), quota: job.Quota}
 	if upload.Format == UploadSQL {
 		text := source.path
 		source.path = filepath.Join(tmp, "made")
@@ -74,7 +74,7 @@ func (r *InProcess) Adopt(ctx context.Context, id DB, upload Upload, quota Quota
 	if err := source.rewrite(ctx, fresh); err != nil {
 		return err
 	}
-	return db.settleIn(place, fresh, quota)
+	return db.settleIn(place, fresh, job.Quota)
 }
 
 func unadoptable(err error) error {

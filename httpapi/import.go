@@ -21,14 +21,24 @@ func (x *exchange) importDatabase() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	query, err := x.parameters("format", "table", "header")
+	query, err := x.parameters("format", "table", "header", "replace")
 	if err != nil {
 		return nil, err
 	}
 	if query.Has("table") {
+		if query.Has("replace") {
+			return nil, fault.New(fault.Invalid, "Rows are added to a table; replace is for whole databases")
+		}
 		return x.importTable(ref, ayb.TableImport{Table: query.Get("table"), Format: query.Get("format"), Header: query.Get("header")})
 	}
 	opt := ayb.ImportOptions{}
+	switch replace := query.Get("replace"); replace {
+	case "", "false":
+	case "true":
+		opt.Replace = true
+	default:
+		return nil, fault.New(fault.Invalid, "replace is true or false, not %.100q", replace)
+	}
 	if format := query.Get("format"); format != "" {
 		if opt.Format, err = ayb.ParseExportFormat(format); err != nil {
 			return nil, err
@@ -40,11 +50,11 @@ func (x *exchange) importDatabase() (any, error) {
 		return nil, err
 	}
 	defer body.Close()
-	db, err := x.eng.Import(x.ctx(), x.caller, ref, body, &opt)
+	imported, err := x.eng.Import(x.ctx(), x.caller, ref, body, &opt)
 	if err != nil {
 		return nil, err
 	}
-	return wire.NewCreatedDatabase(db), nil
+	return wire.ImportedDatabase{CreatedDatabase: wire.NewCreatedDatabase(imported.Database), Undo: imported.Undo}, nil
 }
 
 // importTable adds the rows of the body to a table.

@@ -96,19 +96,16 @@ func (v *Vault) statAll(ctx context.Context, place Place, ids []string) ([]catal
 // besides. What the bucket has as well is what it is there. Errors: as All, and
 // [fault.Invalid] (the page).
 func (v *Vault) List(ctx context.Context, place Place, page catalog.Page, more ...catalog.Snapshot) (catalog.List[catalog.Snapshot], error) {
-	var after catalog.Snapshot
-	if page.After != "" {
-		taken, id, ok := strings.Cut(page.After, "_")
-		t, good := parseTime(taken)
-		if !ok || !good || !catalog.IsSnapshotID(id) {
-			return catalog.List[catalog.Snapshot]{}, fault.New(fault.Invalid, "This is not where a page of snapshots ends; give what the page before came with")
-		}
-		after = catalog.Snapshot{ID: id, Taken: t}
-	}
 	all, err := v.All(ctx, place)
 	if err != nil {
 		return catalog.List[catalog.Snapshot]{}, err
 	}
+	return Paginate(all, page, more...)
+}
+
+// Paginate returns a page of snapshots that are newest first, and of more that are
+// not among them. Errors: [fault.Invalid] (the page).
+func Paginate(all []catalog.Snapshot, page catalog.Page, more ...catalog.Snapshot) (catalog.List[catalog.Snapshot], error) {
 	for _, s := range more {
 		if !slices.ContainsFunc(all, func(stored catalog.Snapshot) bool { return stored.ID == s.ID }) {
 			all = append(all, s)
@@ -118,6 +115,12 @@ func (v *Vault) List(ctx context.Context, place Place, page catalog.Page, more .
 		slices.SortFunc(all, newestFirst)
 	}
 	if page.After != "" {
+		taken, id, ok := strings.Cut(page.After, "_")
+		t, good := parseTime(taken)
+		if !ok || !good || !catalog.IsSnapshotID(id) {
+			return catalog.List[catalog.Snapshot]{}, fault.New(fault.Invalid, "This is not where a page of snapshots ends; give what the page before came with")
+		}
+		after := catalog.Snapshot{ID: id, Taken: t}
 		all = slices.DeleteFunc(all, func(s catalog.Snapshot) bool { return newestFirst(s, after) <= 0 })
 	}
 	if limit := page.Limit(); len(all) > limit {

@@ -16,20 +16,22 @@ import (
 // importCommand is "ayb client import".
 type importCommand struct {
 	databaseArgument
-	File   string `arg:"" name:"file" complete:"file" help:"The file to read; - for the standard input."`
-	Format string `name:"format" enum:"auto,sqlite,sql,csv,tsv,jsonl" default:"auto" placeholder:"FORMAT" help:"sqlite, a SQLite file, or sql, a text of SQL; with --table csv, tsv or jsonl. auto looks at the file and its name."`
-	Table  string `name:"table" placeholder:"TABLE" help:"Add the rows of a table to this one, which is made if it is not there."`
-	Header string `name:"header" enum:"auto,yes,no" default:"auto" placeholder:"WHEN" help:"Whether the first line of csv and tsv names the columns: yes, no or auto."`
+	File    string `arg:"" name:"file" complete:"file" help:"The file to read; - for the standard input."`
+	Format  string `name:"format" enum:"auto,sqlite,sql,csv,tsv,jsonl" default:"auto" placeholder:"FORMAT" help:"sqlite, a SQLite file, or sql, a text of SQL; with --table csv, tsv or jsonl. auto looks at the file and its name."`
+	Replace bool   `name:"replace" help:"Replace what the database has; that can be undone."`
+	Table   string `name:"table" placeholder:"TABLE" help:"Add the rows of a table to this one, which is made if it is not there."`
+	Header  string `name:"header" enum:"auto,yes,no" default:"auto" placeholder:"WHEN" help:"Whether the first line of csv and tsv names the columns: yes, no or auto."`
 }
 
 // Help shows how it is used.
 func (importCommand) Help() string {
-	return `The database is created if it does not exist. One that has been written is left alone: import under another name, and rename
-the two. With --table, rows are added to a table of a database that is there. Nothing is changed if there is anything wrong
-with the file.
+	return `The database is created if it does not exist. One that has been written is left alone, unless you say --replace: then the file takes
+the place of all that is in it, and the hint says how to undo that. With --table, rows are added to a table of a database that is
+there. Nothing is changed if there is anything wrong with the file.
 
 Examples:
   ayb client import marcua/test.sqlite backup.sqlite
+  ayb client import marcua/test.sqlite backup.sqlite --replace
   sqlite3 old.sqlite .dump | ayb client import marcua/old.sqlite -
   ayb client import marcua/test.sqlite places.csv --table place`
 }
@@ -65,6 +67,9 @@ func (cmd importCommand) Run(c *connection) error {
 		}
 		return &usageError{message: "the argument '--table <TABLE>' is for csv, tsv and jsonl; say which with '--format <FORMAT>'"}
 	}
+	if cmd.Replace && cmd.Table != "" {
+		return &usageError{message: "the argument '--replace' is for whole databases; rows are added to a table"}
+	}
 	if cmd.Table != "" {
 		return cmd.rows(c, buffered, name, size)
 	}
@@ -72,14 +77,20 @@ func (cmd importCommand) Run(c *connection) error {
 	if err != nil {
 		return err
 	}
-	c.advise(fault.Conflict, "import under another name; rename_database can change both afterwards")
+	if !cmd.Replace {
+		c.advise(fault.Conflict, "--replace puts the file in the place of what is there, which can be undone; or import under another name")
+	}
 	shown := c.transfer(max(size, 0))
 	defer shown.end()
-	if err := api.Import(c.ctx, cmd.ref(), cmd.Format, io.TeeReader(buffered, shown), size); err != nil {
+	imported, err := api.Import(c.ctx, cmd.ref(), io.TeeReader(buffered, shown), &client.ImportOptions{
+		Format: cmd.Format, Length: max(size, 0), Replace: cmd.Replace,
+	})
+	if err != nil {
 		return err
 	}
 	shown.end()
 	c.say("Imported %s into %s", name, cmd.Database)
+	cmd.hintUndo(c, imported.Undo)
 	return nil
 }
 

@@ -38,11 +38,16 @@ func (cmd restoreSnapshotCommand) Run(c *connection) error {
 		return nil
 	}
 	c.say("Restored %s to snapshot %s", cmd.Database, cmd.Snapshot)
-	if restored.Undo != "" {
-		// Not on the standard output, which scripts compare with that of the existing ayb.
-		fmt.Fprintf(c.errout, "hint: to undo this: ayb client restore_snapshot %s %s\n", visible(cmd.ref()), restored.Undo)
-	}
+	cmd.hintUndo(c, restored.Undo)
 	return nil
+}
+
+// hintUndo says how to bring back what was replaced; empty: nothing was.
+func (d databaseArgument) hintUndo(c *connection, undo string) {
+	if undo != "" {
+		// Not on the standard output, which scripts compare with that of the existing ayb.
+		fmt.Fprintf(c.errout, "hint: to undo this: ayb client restore_snapshot %s %s\n", visible(d.ref()), undo)
+	}
 }
 
 // A bar shows on a terminal how much of something has been done.

@@ -68,7 +68,7 @@ func (c *snapshotConfig) settings() []*setting {
 		region,
 		entry("force_path_style", boolValue{&b.ForcePathStyle}, "Whether the bucket's name stands in the path."),
 		entry("sqlite_method", textValue{&c.Method, oneOf(methodVacuum, methodBackup)}, `How SQLite databases are copied: "Vacuum" writes a compact file, "Backup" copies the pages as they are, which is faster.`),
-		entry("keep_replaced", durationValue{&c.KeepReplaced, time.Minute}, "How long what a restore has replaced is kept."),
+		entry("keep_replaced", durationValue{&c.KeepReplaced, time.Minute}, "How long what a restore or an import has replaced is kept."),
 		entry("parallel", numberValue{&c.Parallel, 1, 64}, "Snapshots that a round takes at once; each has a copy of its database on disk."),
 		speed,
 		interval,

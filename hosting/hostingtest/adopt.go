@@ -43,7 +43,7 @@ func (d *database) upload(content []byte, format hosting.UploadFormat) hosting.U
 
 func (d *database) adopt(content []byte, format hosting.UploadFormat) error {
 	d.t.Helper()
-	return d.Adopt(d.t.Context(), d.job.DB, d.upload(content, format), hosting.Quota{})
+	return d.Adopt(d.t.Context(), hosting.Job{DB: d.job.DB}, d.upload(content, format))
 }
 
 // foreign makes a SQLite file with nothing of ours in between.
@@ -229,7 +229,7 @@ func adoptQuota(t *testing.T, s *suite) {
 	d := s.host(t, hosting.Limits{}).unmade()
 	content := foreign(t, "CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(100000))")
 	for _, quota := range []hosting.Quota{{DatabaseBytes: 50_000}, {OwnerBytes: 50_000}} {
-		err := d.Adopt(t.Context(), d.job.DB, d.upload(content, hosting.UploadSQLite), quota)
+		err := d.Adopt(t.Context(), hosting.Job{DB: d.job.DB, Quota: quota}, d.upload(content, hosting.UploadSQLite))
 		wantKind(t, "more than the quota", err, fault.TooLarge)
 	}
 }

@@ -46,8 +46,8 @@ func (p *pipe) Create(ctx context.Context, db hosting.DB) error {
 	return err
 }
 
-func (p *pipe) Adopt(ctx context.Context, db hosting.DB, upload hosting.Upload, quota hosting.Quota) error {
-	_, err := p.call(ctx, request{Op: opAdopt, Job: job{DB: db}, Upload: upload, Quota: quota}, nil, nil)
+func (p *pipe) Adopt(ctx context.Context, job hosting.Job, upload hosting.Upload) error {
+	_, err := p.call(ctx, request{Op: opAdopt, Job: packJob(job), Upload: upload}, nil, nil)
 	return err
 }
 
@@ -220,7 +220,7 @@ func (s *server) handle(ctx context.Context, req request, c *serverConn) (rep re
 	case opCopy:
 		rep.Generation, err = s.inner.Copy(ctx, db, req.Method, c)
 	case opAdopt:
-		err = s.inner.Adopt(ctx, db, req.Upload, req.Quota)
+		err = s.inner.Adopt(ctx, req.Job.unpack(), req.Upload)
 	case opCheck:
 		err = s.inner.Check(ctx, db, req.Depth)
 	case opRelease:

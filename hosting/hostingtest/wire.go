@@ -41,7 +41,6 @@ type request struct {
 	Method hosting.CopyMethod
 	Depth  hosting.CheckDepth
 	Upload hosting.Upload
-	Quota  hosting.Quota // of opAdopt
 }
 
 // A signal is what the near end says after its request.

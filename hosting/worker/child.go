@@ -327,7 +327,7 @@ func (c *child) handle(t *task, req *request, rep *reply) (err error) {
 	case opCopy:
 		rep.generation, err = c.inner.Copy(t, job.DB, hosting.CopyMethod(req.how), t)
 	case opAdopt:
-		err = c.inner.Adopt(t, job.DB, hosting.Upload{ID: req.upload, Format: hosting.UploadFormat(req.how)}, job.Quota)
+		err = c.inner.Adopt(t, *job, hosting.Upload{ID: req.upload, Format: hosting.UploadFormat(req.how)})
 	case opCheck:
 		err = c.inner.Check(t, job.DB, hosting.CheckDepth(req.how))
 	case opRelease:

@@ -245,8 +245,8 @@ func (r *Runner) Create(ctx context.Context, db hosting.DB) error {
 }
 
 // Adopt implements hosting.Runner.
-func (r *Runner) Adopt(ctx context.Context, db hosting.DB, upload hosting.Upload, quota hosting.Quota) error {
-	return r.call(r.newCall(ctx, request{op: opAdopt, how: uint8(upload.Format), upload: upload.ID, job: hosting.Job{DB: db, Quota: quota}}))
+func (r *Runner) Adopt(ctx context.Context, job hosting.Job, upload hosting.Upload) error {
+	return r.call(r.newCall(ctx, request{op: opAdopt, how: uint8(upload.Format), upload: upload.ID, job: hosting.Job{DB: job.DB, Caller: job.Caller, Quota: job.Quota}}))
 }
 
 // Copy implements hosting.Runner.

@@ -6,6 +6,12 @@ const (
 	ContentTypeSQL    = "application/sql"
 )
 
+// ImportedDatabase answers an import of a whole database.
+type ImportedDatabase struct {
+	CreatedDatabase
+	Undo string `json:"undo_snapshot_id,omitempty"` // of what was replaced; missing: nothing was
+}
+
 // ImportedTable answers an import into a table.
 type ImportedTable struct {
 	Rows int64 `json:"rows"`

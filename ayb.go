@@ -81,8 +81,11 @@ type Engine struct {
 	copying shares
 	// measuring holds the owners whose databases are being added up.
 	measuring locks
-	// deletions is held while deleted things are purged or brought back.
+	// purging is held by the purge that runs.
+	purging locks
+	// deletions is held while a deleted thing is brought back, and guards expired.
 	deletions sync.Mutex
+	expired   time.Time // what was deleted before is purged, and can't be brought back
 
 	calls      *gate
 	background sync.WaitGroup

@@ -119,7 +119,7 @@ func TestPurge_removes_what_a_transfer_left_of_a_deleted_database(t *testing.T) 
 	must(err)
 	must(e.DeleteDatabase(ctx, System, "alice/db"))
 
-	_, err = e.purge(ctx, e.now().Add(1))
+	_, err = e.purge(ctx, e.now().Add(e.cfg.DeletionKeep+1))
 	must(err)
 	for _, left := range []string{hosting.VersionPath(e.cfg.owners(), move.To), hosting.VersionPath(e.cfg.owners(), move.From), e.notePath(db.ID)} {
 		if _, err := os.Stat(left); err == nil {

@@ -221,7 +221,7 @@ func (e *Engine) UndeleteDatabase(ctx context.Context, p Principal, ref string) 
 	}
 	e.deletions.Lock()
 	defer e.deletions.Unlock()
-	db, err := e.store.UndeleteDatabase(ctx, c.entity.ID, name.Database)
+	db, err := e.store.UndeleteDatabase(ctx, c.entity.ID, name.Database, e.keptSince(c.at))
 	if err != nil {
 		return Database{}, orMissing(orTaken(err), noDatabase(name))
 	}
@@ -236,8 +236,8 @@ type DeletedDatabase struct {
 	KeptUntil time.Time // when it may be removed for good
 }
 
-// DeletedDatabases lists the deleted databases of an entity that have not been
-// removed for good, the last deleted first. For those who may bring them back.
+// DeletedDatabases lists the deleted databases of an entity that can be brought
+// back, the last deleted first. For those who may do so.
 func (e *Engine) DeletedDatabases(ctx context.Context, p Principal, entity string, page Page) (_ List[DeletedDatabase], err error) {
 	c, err := e.authorizeAccount(ctx, p, auth.ListDeleted, entity, "")
 	defer c.done(&err)
@@ -248,9 +248,14 @@ func (e *Engine) DeletedDatabases(ctx context.Context, p Principal, entity strin
 	if err != nil {
 		return List[DeletedDatabase]{}, err
 	}
-	list := List[DeletedDatabase]{Items: make([]DeletedDatabase, len(deleted.Items)), Next: deleted.Next}
-	for i, db := range deleted.Items {
-		list.Items[i] = DeletedDatabase{db, db.Deleted.Add(e.cfg.DeletionKeep)}
+	list := List[DeletedDatabase]{Items: []DeletedDatabase{}, Next: deleted.Next}
+	for _, db := range deleted.Items {
+		until := db.Deleted.Add(e.cfg.DeletionKeep)
+		if until.Before(c.at) { // and so have all that follow
+			list.Next = ""
+			break
+		}
+		list.Items = append(list.Items, DeletedDatabase{db, until})
 	}
 	return list, nil
 }

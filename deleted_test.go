@@ -1,6 +1,7 @@
 package ayb_test
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"testing"
@@ -47,6 +48,17 @@ func TestEngine_DeletedDatabases(t *testing.T) {
 	}
 	if list, err := f.DeletedDatabases(ctx, alice, "alice", ayb.Page{}); err != nil || len(list.Items) > 0 {
 		t.Errorf("left are %v, %v", list.Items, err)
+	}
+	must(t, f.DeleteDatabase(ctx, alice, "alice/db0"))
+	f.Clock.Advance(48*time.Hour + time.Second)
+	must(t, f.DeleteDatabase(ctx, alice, "alice/db1"))
+	list, err := f.DeletedDatabases(ctx, alice, "alice", ayb.Page{Size: 2})
+	must(t, err)
+	if len(list.Items) != 1 || list.Items[0].Slug != "db1" || list.Next != "" {
+		t.Errorf("one is kept no longer, and listed are %+v", list)
+	}
+	if _, err := f.UndeleteDatabase(ctx, alice, "alice/db0"); !errors.Is(err, ayb.ErrNotFound) {
+		t.Errorf("and it comes back: %v", err)
 	}
 }
 

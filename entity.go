@@ -145,7 +145,7 @@ func (e *Engine) UndeleteEntity(ctx context.Context, p Principal, slug string) (
 	}
 	e.deletions.Lock()
 	defer e.deletions.Unlock()
-	ent, err := e.store.UndeleteEntity(ctx, name)
+	ent, err := e.store.UndeleteEntity(ctx, name, e.keptSince(c.at))
 	return ent, orMissing(err, noEntity(name))
 }
 

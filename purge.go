@@ -14,9 +14,6 @@ import (
 	"ayb/store"
 )
 
-// purgeBatch is how many things are purged before an undelete gets its turn.
-const purgeBatch = 16
-
 // purgeErrors is how many failures are reported; of the others there is only the
 // number.
 const purgeErrors = 16
@@ -37,10 +34,19 @@ func (e *Engine) Purge(ctx context.Context, p Principal) (_ Purged, err error) {
 	if err != nil {
 		return Purged{}, err
 	}
-	return e.purge(ctx, c.at.Add(-e.cfg.DeletionKeep))
+	return e.purge(ctx, c.at)
 }
 
-func (e *Engine) purge(ctx context.Context, before time.Time) (done Purged, err error) {
+// purge removes what was to be kept until now at most. Who brings back something
+// does not wait for that, however slow a bucket is: what has expired can't be
+// brought back any more.
+func (e *Engine) purge(ctx context.Context, now time.Time) (done Purged, err error) {
+	unlock, err := e.purging.lock(ctx, ID{})
+	if err != nil {
+		return done, err
+	}
+	defer unlock()
+	before := e.expire(now)
 	done.Databases, err = e.purgeBatches(func(page Page) ([]error, string, error) {
 		expired, err := e.store.ExpiredDatabases(ctx, before, page)
 		return forEach(expired.Items, func(db Database) error { return e.purgeDatabase(ctx, db) }), expired.Next, err
@@ -53,17 +59,34 @@ func (e *Engine) purge(ctx context.Context, before time.Time) (done Purged, err 
 	return done, errors.Join(err, err2, e.sweepTransfers(ctx))
 }
 
+// keptSince returns since when what was deleted can be brought back. The caller
+// holds e.deletions until it has been.
+func (e *Engine) keptSince(now time.Time) time.Time {
+	since := now.Add(-e.cfg.DeletionKeep)
+	if since.Before(e.expired) { // the clock was put back
+		return e.expired
+	}
+	return since
+}
+
+// expire returns before when what was deleted is to be purged, and from when on
+// nobody brings it back.
+func (e *Engine) expire(now time.Time) time.Time {
+	e.deletions.Lock()
+	defer e.deletions.Unlock()
+	e.expired = e.keptSince(now)
+	return e.expired
+}
+
 // purgeBatches runs batch after batch to the end of the list, whatever fails in
 // them, and returns how many things were purged. A batch returns the outcome of
 // each, and where the list goes on; its own error ends the run.
 func (e *Engine) purgeBatches(batch func(Page) (outcomes []error, next string, err error)) (done int, err error) {
 	var failures []error
 	failed := 0
-	page := Page{Size: purgeBatch}
+	page := Page{}
 	for {
-		e.deletions.Lock()
 		outcomes, next, err := batch(page)
-		e.deletions.Unlock()
 		for _, outcome := range outcomes {
 			if outcome == nil {
 				done++
@@ -237,13 +260,14 @@ func (e *Engine) tidyUp(ctx context.Context) {
 // tidy does the janitor's round once.
 func (e *Engine) tidy(ctx context.Context) {
 	now := e.now()
-	if _, err := e.purge(ctx, now.Add(-e.cfg.DeletionKeep)); err != nil && ctx.Err() == nil {
-		e.log.Warn("not all that was deleted could be removed; trying again in an hour", "error", err)
-	}
 	if _, err := e.store.TrimAudit(ctx, now.Add(-e.cfg.Audit.Keep), e.cfg.Audit.Rows); err != nil && ctx.Err() == nil {
 		e.log.Warn("the audit trail could not be trimmed; trying again in an hour", "error", err)
 	}
 	if _, err := e.store.ForgetUsedTokens(ctx, now); err != nil && ctx.Err() == nil {
 		e.log.Warn("old e-mail tokens could not be forgotten; trying again in an hour", "error", err)
+	}
+	// Last, for a bucket may be slow.
+	if _, err := e.purge(ctx, now); err != nil && ctx.Err() == nil {
+		e.log.Warn("not all that was deleted could be removed; trying again in an hour", "error", err)
 	}
 }

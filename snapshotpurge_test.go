@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
@@ -66,6 +67,37 @@ func TestPurge_removes_the_snapshots_of_what_it_removes(t *testing.T) {
 	}
 	if keys := keysOf(t, bucket); strings.Contains(keys, "alice/db/") || strings.Count(keys, "alice/kept/") != 2 {
 		t.Errorf("the bucket has\n%s", keys)
+	}
+}
+
+func TestPurge_holds_up_nobody_while_the_bucket_hangs(t *testing.T) {
+	faulty := snapshottest.NewFaulty(snapshottest.Memory(t).Bucket)
+	s := newSnapshotScene(t, faulty.Bucket, ayb.SnapshotConfig{})
+	s.round()
+	must(t, s.DeleteDatabase(ctx, s.alice, "alice/db"))
+	s.Clock.Advance(8 * 24 * time.Hour)
+	s.MustDatabase("alice/other", "CREATE TABLE t (a)")
+	must(t, s.DeleteDatabase(ctx, s.alice, "alice/other"))
+	faulty.Arm(1, snapshottest.Hangs)
+	hanging, end := context.WithCancel(ctx)
+	purged := make(chan error, 1)
+	go func() {
+		_, err := s.Purge(hanging, ayb.System)
+		purged <- err
+	}()
+	wait(t, "the bucket hangs", func() bool { return len(faulty.Calls()) > 0 })
+	_, err := s.UndeleteDatabase(ctx, s.alice, "alice/other")
+	must(t, err)
+	s.Clock.Advance(-2 * 24 * time.Hour)
+	if _, err := s.UndeleteDatabase(ctx, s.alice, "alice/db"); !errors.Is(err, ayb.ErrNotFound) {
+		t.Errorf("what is being purged was brought back: %v", err)
+	}
+	end()
+	if err := <-purged; err == nil {
+		t.Error("the purge that was to hang has ended well")
+	}
+	if done, err := s.Purge(ctx, ayb.System); err != nil || done.Databases != 1 {
+		t.Errorf("the next purge: %v, %v", done, err)
 	}
 }
 

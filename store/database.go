@@ -312,10 +312,10 @@ func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error 
 }
 
 // UndeleteDatabase brings back the database of that owner and name, in any case,
-// that was deleted last, and returns it. Errors: NotFound if there is no deleted
-// one or its owner does not live, Exists if the owner has a live database of that
+// that was deleted last, not before since, and returns it. Errors: NotFound if there
+// is none or its owner does not live, Exists if the owner has a live database of that
 // name again, TooLarge if the owner may have no more.
-func (s *Store) UndeleteDatabase(ctx context.Context, owner catalog.ID, slug catalog.Slug) (catalog.Database, error) {
+func (s *Store) UndeleteDatabase(ctx context.Context, owner catalog.ID, slug catalog.Slug, since time.Time) (catalog.Database, error) {
 	var row databaseRow
 	own := answers{
 		noRow:     {fault.NotFound, "There is no deleted database of that name"},
@@ -323,7 +323,7 @@ func (s *Store) UndeleteDatabase(ctx context.Context, owner catalog.ID, slug cat
 	}
 	err := s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
 		err := selectDatabases(tx, &row).Where("d.owner_id = ? AND d.folded_slug = ?", owner, slug.Fold()).
-			Where("d.deleted_at IS NOT NULL").Order("d.deleted_at DESC", "d.id DESC").Limit(1).Scan(ctx)
+			Where("d.deleted_at >= ?", micros(since)).Order("d.deleted_at DESC", "d.id DESC").Limit(1).Scan(ctx)
 		if err == nil {
 			err = s.requireRoom(ctx, tx, owner)
 		}

@@ -190,14 +190,15 @@ func (s *Store) updateEntity(ctx context.Context, id catalog.ID, set string, arg
 	})
 }
 
-// UndeleteEntity brings back a deleted entity with everything that hangs on it,
-// and returns it. Errors: NotFound if there is no deleted entity of that name.
-func (s *Store) UndeleteEntity(ctx context.Context, slug catalog.Slug) (catalog.Entity, error) {
+// UndeleteEntity brings back an entity that was deleted not before since, with
+// everything that hangs on it, and returns it. Errors: NotFound if there is none of
+// that name.
+func (s *Store) UndeleteEntity(ctx context.Context, slug catalog.Slug, since time.Time) (catalog.Entity, error) {
 	var row entityRow
 	err := s.write(ctx, answers{noRow: {fault.NotFound, "There is no deleted entity of that name"}},
 		func(ctx context.Context, tx bun.Tx) error {
 			err := changed(tx.NewUpdate().Model((*entityRow)(nil)).Set("deleted_at = NULL").
-				Where("slug = ?", slug.Fold()).Where("deleted_at IS NOT NULL").Exec(ctx))
+				Where("slug = ?", slug.Fold()).Where("deleted_at >= ?", micros(since)).Exec(ctx))
 			if err != nil {
 				return err
 			}

@@ -134,8 +134,8 @@ func (w *walk) step() {
 		func() error { return w.RenameEntity(ctx, w.entity(), w.entitySlug()) },
 		func() error { return w.SetProfile(ctx, w.entity(), catalog.Profile{Location: now.String()[:19]}) },
 		func() error { return w.DeleteEntity(ctx, w.entity(), now) },
-		func() error { _, err := w.UndeleteEntity(ctx, w.entitySlug()); return err },
-		func() error { _, err := w.UndeleteEntity(ctx, w.entitySlug()); return err },
+		func() error { _, err := w.UndeleteEntity(ctx, w.entitySlug(), time.Time{}); return err },
+		func() error { _, err := w.UndeleteEntity(ctx, w.entitySlug(), time.Time{}); return err },
 		func() error { return w.RenameDatabase(ctx, w.database(), w.slug()) },
 		func() error { return w.SetPublic(ctx, w.database(), catalog.PublicLevel(w.random.IntN(3))) },
 		func() error { return w.SetAnonymousQueries(ctx, w.database(), w.random.IntN(2) == 0) },
@@ -145,8 +145,8 @@ func (w *walk) step() {
 			return w.SetQuota(ctx, w.entity(), catalog.Quota{Bytes: catalog.Limit(w.random.IntN(3) - 1)})
 		},
 		func() error { return w.DeleteDatabase(ctx, w.database(), now) },
-		func() error { _, err := w.UndeleteDatabase(ctx, w.entity(), w.slug()); return err },
-		func() error { _, err := w.UndeleteDatabase(ctx, w.entity(), w.slug()); return err },
+		func() error { _, err := w.UndeleteDatabase(ctx, w.entity(), w.slug(), time.Time{}); return err },
+		func() error { _, err := w.UndeleteDatabase(ctx, w.entity(), w.slug(), time.Time{}); return err },
 		func() error {
 			d, err := w.plain.DatabaseByID(ctx, w.database())
 			if err != nil {

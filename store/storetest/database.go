@@ -42,7 +42,7 @@ var databaseTests = []test{
 		}
 		refused(t, f.MoveDatabase(ctx, f.newID(), store.Move{From: f.newID(), Owner: owner.ID, Version: f.newID()}), fault.NotFound)
 		refused(t, f.PurgeDatabase(ctx, f.newID()), fault.NotFound)
-		_, err = f.UndeleteDatabase(ctx, owner.ID, "x")
+		_, err = f.UndeleteDatabase(ctx, owner.ID, "x", time.Time{})
 		refused(t, err, fault.NotFound)
 		refused(t, f.CreateDatabase(ctx, catalog.Database{ID: f.newID(), Owner: f.newID(), Slug: "x", Version: f.newID()}), fault.NotFound)
 	}},
@@ -106,7 +106,7 @@ var databaseTests = []test{
 			refused(t, change(), fault.NotFound)
 		}
 		refused(t, f.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Owner: owner.ID, Version: f.newID()}), fault.NotFound)
-		got, err := f.UndeleteDatabase(ctx, owner.ID, "GONE")
+		got, err := f.UndeleteDatabase(ctx, owner.ID, "GONE", time.Time{})
 		must(t, err)
 		same(t, got, d)
 		got, err = f.Database(ctx, owner.ID, "gone")
@@ -127,10 +127,12 @@ var databaseTests = []test{
 			return f.DeletedDatabases(ctx, owner.ID, p)
 		})
 		same(t, deleted, []catalog.Database{all[2], all[1], all[0]})
-		got, err := f.UndeleteDatabase(ctx, owner.ID, "again")
+		_, err := f.UndeleteDatabase(ctx, owner.ID, "again", all[2].Deleted.Add(time.Microsecond))
+		refused(t, err, fault.NotFound) // too long ago
+		got, err := f.UndeleteDatabase(ctx, owner.ID, "again", all[2].Deleted)
 		must(t, err)
 		same(t, got.ID, all[2].ID)
-		_, err = f.UndeleteDatabase(ctx, owner.ID, "again")
+		_, err = f.UndeleteDatabase(ctx, owner.ID, "again", time.Time{})
 		refused(t, err, fault.Exists)
 	}},
 	{"a_purge_removes_grants_and_limited_tokens", func(t *testing.T, f *fixture) {
@@ -159,7 +161,7 @@ var databaseTests = []test{
 		access, err := f.Grant(ctx, d.ID, reader.ID)
 		must(t, err)
 		same(t, access, catalog.NoAccess)
-		_, err = f.UndeleteDatabase(ctx, owner.ID, "x")
+		_, err = f.UndeleteDatabase(ctx, owner.ID, "x", time.Time{})
 		refused(t, err, fault.NotFound)
 	}},
 	{"expired_are_those_deleted_before", func(t *testing.T, f *fixture) {

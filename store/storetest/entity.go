@@ -132,15 +132,17 @@ var entityTests = []test{
 		refused(t, f.SetProfile(ctx, e.ID, catalog.Profile{}), fault.NotFound)
 		refused(t, f.CreateDatabase(ctx, catalog.Database{ID: f.newID(), Owner: e.ID, Slug: "x", Version: f.newID()}), fault.NotFound)
 
-		got, err := f.UndeleteEntity(ctx, "Lazarus")
+		_, err = f.UndeleteEntity(ctx, "lazarus", f.clock.Now().Add(time.Second))
+		refused(t, err, fault.NotFound) // too long ago
+		got, err := f.UndeleteEntity(ctx, "Lazarus", time.Time{})
 		must(t, err)
 		same(t, got, e)
 		got, err = f.Entity(ctx, "lazarus")
 		must(t, err)
 		same(t, got, e)
-		_, err = f.UndeleteEntity(ctx, "lazarus")
+		_, err = f.UndeleteEntity(ctx, "lazarus", time.Time{})
 		refused(t, err, fault.NotFound)
-		_, err = f.UndeleteEntity(ctx, "never-was")
+		_, err = f.UndeleteEntity(ctx, "never-was", time.Time{})
 		refused(t, err, fault.NotFound)
 	}},
 	{"expired_are_those_deleted_before", func(t *testing.T, f *fixture) {
@@ -191,7 +193,7 @@ var entityTests = []test{
 		access, err := f.Grant(ctx, shared.ID, e.ID)
 		must(t, err)
 		same(t, access, catalog.NoAccess)
-		_, err = f.UndeleteEntity(ctx, "purged")
+		_, err = f.UndeleteEntity(ctx, "purged", time.Time{})
 		refused(t, err, fault.NotFound)
 		f.newEntity(t, "purged") // is free again
 	}},

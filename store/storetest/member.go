@@ -69,7 +69,7 @@ var memberTests = []test{
 		for to := catalog.NoRole; to < catalog.OwnerRole; to++ {
 			refused(t, f.ChangeMember(ctx, org.ID, last.ID, catalog.OwnerRole, to), fault.Conflict)
 		}
-		_, err := f.UndeleteEntity(ctx, ghost.Slug)
+		_, err := f.UndeleteEntity(ctx, ghost.Slug, time.Time{})
 		must(t, err)
 		must(t, f.ChangeMember(ctx, org.ID, last.ID, catalog.OwnerRole, catalog.Admin))
 	}},

@@ -99,7 +99,7 @@ var offerTests = []test{
 		must(t, f.DeleteDatabase(ctx, d.ID, f.clock.Now()))
 		same(t, len(f.listOffers(t, taker)), 0)
 		refused(t, f.MakeOffer(ctx, f.newOffer(d, taker), roomy), fault.NotFound)
-		_, err := f.UndeleteDatabase(ctx, giver.ID, "db")
+		_, err := f.UndeleteDatabase(ctx, giver.ID, "db", time.Time{})
 		must(t, err)
 		same(t, len(f.listOffers(t, taker)), 1)
 		must(t, f.DeleteEntity(ctx, taker.ID, f.clock.Now()))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"ayb/catalog"
 	"ayb/fault"
@@ -61,12 +62,12 @@ var quotaTests = []test{
 		refused(t, create(), fault.TooLarge)
 		must(t, f.DeleteDatabase(ctx, gone.ID, f.clock.Now()))
 		must(t, create()) // a deleted one doesn't count
-		_, err := f.UndeleteDatabase(ctx, e.ID, "gone")
+		_, err := f.UndeleteDatabase(ctx, e.ID, "gone", time.Time{})
 		refused(t, err, fault.TooLarge)
 		gift := f.newDatabase(t, other, "gift")
 		refused(t, f.MoveDatabase(ctx, gift.ID, store.Move{From: gift.Version, Owner: e.ID, Version: f.newID()}), fault.TooLarge)
 		must(t, f.SetQuota(ctx, e.ID, catalog.Quota{Databases: 3}))
-		_, err = f.UndeleteDatabase(ctx, e.ID, "gone")
+		_, err = f.UndeleteDatabase(ctx, e.ID, "gone", time.Time{})
 		must(t, err)
 		version := f.newID()
 		must(t, f.MoveDatabase(ctx, gone.ID, store.Move{From: gone.Version, Owner: e.ID, Version: version})) // it stays with its owner

@@ -88,7 +88,7 @@ var snapshotTests = []test{
 		same(t, len(due), 1)
 		_, err = f.SnapshotState(ctx, d.ID) // it can come back
 		must(t, err)
-		_, err = f.UndeleteDatabase(ctx, e.ID, "gone")
+		_, err = f.UndeleteDatabase(ctx, e.ID, "gone", time.Time{})
 		must(t, err)
 		same(t, f.changedOf(t, e), []catalog.Slug{"gone", "other"})
 		must(t, f.DeleteEntity(ctx, e.ID, f.clock.Now()))

@@ -172,7 +172,11 @@ func (c *conn) configure(how access) error {
 	}
 	c.watch(how)
 	// What has to work when memory is short is compiled while there is plenty.
-	for _, text := range []string{"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "PRAGMA journal_mode"} {
+	commands := []string{"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "PRAGMA journal_mode"}
+	if how == toWrite {
+		commands = append(commands, markWrite, undoWrite, unmarkWrite)
+	}
+	for _, text := range commands {
 		if _, err := c.hosted(text); err != nil {
 			return err
 		}
@@ -229,6 +233,12 @@ func (c *conn) exec(text string) error {
 	return stmt.Exec()
 }
 
+// command runs SQL of the host as exec does, where nobody recovers.
+func (c *conn) command(text string) (err error) {
+	defer c.recovered(&err)
+	return c.exec(text)
+}
+
 // hosted returns a statement of the host, prepared once.
 func (c *conn) hosted(text string) (*sqlite3.Stmt, error) {
 	if stmt := c.host[text]; stmt != nil {
@@ -259,12 +269,7 @@ func (c *conn) rollback() {
 		return
 	}
 	c.intr.disarm()
-	var err error
-	func() {
-		defer c.recovered(&err)
-		err = c.exec("ROLLBACK")
-	}()
-	if err != nil {
+	if err := c.command("ROLLBACK"); err != nil {
 		c.broken = true
 	}
 }

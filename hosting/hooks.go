@@ -20,11 +20,12 @@ type Hooks struct {
 	// waits for its turn. Time in the sink counts until the sink returns.
 	Due func(ctx context.Context, due time.Time)
 
-	// Commit is called before the text of ctx commits, and with done after it
-	// has. Between the two calls nobody can know the outcome if the process is
-	// ended; before the first, nothing is written, and after the second,
-	// everything.
-	Commit func(ctx context.Context, done bool)
+	// Commit is called before texts commit together, with the context of each, and
+	// with done after they have. Between the two calls nobody can know the outcome
+	// if the process is ended; before the first, nothing is written, and after the
+	// second, everything. If the commit fails there is no second call, and texts
+	// that are carried out once more are announced once more.
+	Commit func(texts []context.Context, done bool)
 
 	// SessionEnded says that a session has ended, by its user's Close or by one
 	// of its bounds, and what its Run answers from now on. It may be called
@@ -48,10 +49,10 @@ func (r *InProcess) EndReaders(id DB) {
 	}
 }
 
-// announce tells that the text of the connection is about to commit, or has.
-func (c *conn) announce(done bool) {
+// announce tells that texts are about to commit together, or have.
+func (c *conn) announce(done bool, texts ...context.Context) {
 	if f := c.db.r.hooks.Commit; f != nil {
-		f(c.intr.Context, done)
+		f(texts, done)
 	}
 }
 

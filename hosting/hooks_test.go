@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -41,9 +42,9 @@ func (w *witness) hooks() Hooks {
 				w.tell("due")
 			}
 		},
-		Commit: func(ctx context.Context, done bool) {
+		Commit: func(texts []context.Context, done bool) {
 			switch {
-			case !mine(ctx):
+			case !slices.ContainsFunc(texts, mine):
 			case done:
 				w.tell("committed")
 			default:

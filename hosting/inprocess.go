@@ -41,6 +41,10 @@ type Config struct {
 	// end in time. Functions that no interrupt stops are then available.
 	Killable bool
 
+	// Writers bounds how many databases are written at the same moment, sessions
+	// apart, because each may take limits.connection_memory for it. 0: no bound.
+	Writers int
+
 	Hooks Hooks
 
 	// Walls says which defences are down. Only a test of this module can set it.
@@ -69,6 +73,7 @@ type InProcess struct {
 	shared   bool
 	killable bool
 	hooks    Hooks
+	writers  gate
 
 	disk     vfs.VFS    // below the jails; tests make it fail
 	making   sync.Mutex // of the template
@@ -103,6 +108,9 @@ func NewInProcess(config Config) (*InProcess, error) {
 		tmp: config.Temp, shared: config.Shared, killable: config.Killable, hooks: config.Hooks, down: config.Walls,
 		disk: vfs.Find(""), open: map[DB]*database{}, lru: list.New(),
 	}
+	if config.Writers > 0 {
+		r.writers = make(gate, config.Writers)
+	}
 	if r.tmp == "" {
 		r.tmp = tmpName
 	}
@@ -119,6 +127,22 @@ func NewInProcess(config Config) (*InProcess, error) {
 		return nil, fault.Wrap(fault.Unavailable, err, "The directory for databases can't be made")
 	}
 	return r, nil
+}
+
+// A gate lets so many through at once as it has places, in the order in which they
+// come; nil: all.
+type gate chan struct{}
+
+func (g gate) take() {
+	if g != nil {
+		g <- struct{}{}
+	}
+}
+
+func (g gate) give() {
+	if g != nil {
+		<-g
+	}
 }
 
 // enter finds or opens the handle of a database and holds on to it until leave.

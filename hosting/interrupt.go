@@ -28,6 +28,8 @@ type interrupt struct {
 	stream  time.Duration // from start to the last row; 0: none
 	blocked time.Duration // spent in the sink, not charged to budget
 
+	patience time.Duration // of those who wait to be committed with the text; 0: nobody does
+
 	handed time.Time // when the clock was read for a row that went to the sink; zero: settled
 	skip   int       // rows to hand over before the clock is read again
 	stride int       // how many rows that is at present
@@ -48,7 +50,7 @@ const maxStride = 32
 // arm makes the interrupt ready for a request of ctx.
 func (i *interrupt) arm(ctx context.Context, name string, budget, stream time.Duration) {
 	i.Context, i.name, i.budget, i.stream = ctx, name, budget, stream
-	i.blocked, i.handed, i.reason, i.fresh = 0, time.Time{}, nil, true
+	i.blocked, i.handed, i.reason, i.fresh, i.patience = 0, time.Time{}, nil, true, 0
 	i.skip, i.stride = 0, 1
 	i.request.Add(1)
 	i.start = time.Now()
@@ -179,6 +181,8 @@ func (i *interrupt) check(now time.Time) error {
 	switch {
 	case spent-i.blocked > i.budget:
 		i.reason = fault.New(fault.TimedOut, "The query ran longer than %s allows (%v); nothing of it was kept. Narrow it down, or add an index", i.name, i.budget)
+	case i.patience > 0 && spent > i.patience:
+		i.reason = errSlow
 	case i.stream > 0 && spent > i.stream:
 		i.reason = fault.New(fault.TimedOut, "The rows were not read to their end within limits.stream_time (%v)", i.stream)
 	}

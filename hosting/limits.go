@@ -52,6 +52,7 @@ func (l Limits) WithDefaults() Limits {
 		{&l.Readers, 8},
 		{&l.QueuedReads, 256},
 		{&l.QueuedWrites, 4_096},
+		{&l.BatchWrites, 256},
 		{&l.Statements, 64},
 		{&l.Sessions, 64},
 	} {

@@ -222,6 +222,7 @@ type Limits struct {
 	Readers      int // connections for reading, per database; 8
 	QueuedReads  int // waiting for one, per database; 256
 	QueuedWrites int // waiting for the writer, per database; 4,096
+	BatchWrites  int // that share a commit when they wait at the same time; 256, and 1: each has its own
 	Statements   int // prepared statements kept per connection; 64
 
 	Sessions         int           // per database; 64

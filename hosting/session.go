@@ -339,12 +339,12 @@ func (s *session) apply(st *statement, sink Sink, sum *catalog.Summary) error {
 		c.committing = st.transaction == "COMMIT"
 		commits := c.committing || st.savepoint || st.changes
 		if commits {
-			c.announce(false)
+			c.announce(false, c.intr.Context)
 		}
 		err := c.stream(st, sink, sum)
 		c.committing = false
 		if commits && err == nil {
-			c.announce(true)
+			c.announce(true, c.intr.Context)
 		}
 		return c.uncertain(err)
 	}
@@ -355,7 +355,7 @@ func (s *session) apply(st *statement, sink Sink, sum *catalog.Summary) error {
 		c.rollback()
 		return err
 	}
-	return c.commit()
+	return c.commit(c.intr.Context)
 }
 
 // takeTurn waits for the writer's turn, unless the session has it.
@@ -364,16 +364,16 @@ func (s *session) takeTurn(ctx context.Context) error {
 		return nil
 	}
 	granted, release := make(chan struct{}), make(chan struct{})
-	t, err := s.db.writer.push(func() {
+	t := &turn{do: func() {
 		close(granted)
 		s.holdTurn(release)
-	})
-	if err != nil {
+	}}
+	if err := s.db.writer.push(t); err != nil {
 		return err
 	}
 	since := time.Now()
 	s.conn.intr.pause()
-	err = s.db.writer.await(ctx, t, granted)
+	err := s.db.writer.await(ctx, t, granted)
 	s.conn.intr.exclude(time.Since(since))
 	if err != nil {
 		return err

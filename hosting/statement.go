@@ -17,6 +17,7 @@ type statement struct {
 	text     string
 	readOnly bool
 	vacuum   bool
+	slow     bool             // it has kept a batch waiting
 	params   []string         // by index - 1: :name with its sign, ?NNN, or "" for ?
 	columns  []catalog.Column // as of the last time it was stepped
 	used     uint64           // when, by the connection's own count

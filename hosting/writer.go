@@ -27,12 +27,30 @@ type writerQueue struct {
 	conn *conn // belongs to the goroutine that works, then to close
 }
 
-// A turn is a place in the queue.
+// A turn is a place in the queue: a text that writes, or something else that
+// is to be done when nobody writes.
 type turn struct {
-	do    func() // what to do when it comes
+	text  *write // nil: none
+	do    func() // if there is no text
 	state atomic.Uint32
 	done  chan struct{}
 }
+
+// A write is a text that writes, and what came of it, which belongs to the turn
+// until it is done.
+type write struct {
+	ctx  context.Context
+	job  *Job
+	text string
+	lead bool
+
+	kept   rowBuffer
+	sum    catalog.Summary
+	failed error
+}
+
+// begin makes a turn come, unless it was abandoned.
+func (t *turn) begin() bool { return t.state.CompareAndSwap(waiting, running) }
 
 // The states of a turn.
 const (
@@ -42,19 +60,19 @@ const (
 )
 
 // push queues a turn.
-func (q *writerQueue) push(do func()) (*turn, error) {
+func (q *writerQueue) push(t *turn) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if limit := q.db.r.limits.QueuedWrites; len(q.queue) >= limit {
-		return nil, fault.New(fault.Busy, "More than limits.queued_writes (%d) queries wait to write to this database; try again", limit)
+		return fault.New(fault.Busy, "More than limits.queued_writes (%d) queries wait to write to this database; try again", limit)
 	}
-	t := &turn{do: do, done: make(chan struct{})}
+	t.done = make(chan struct{})
 	q.queue = append(q.queue, t)
 	if q.ended == nil {
 		q.ended = make(chan struct{})
 		go q.work()
 	}
-	return t, nil
+	return nil
 }
 
 // await waits until ready, which the turn itself brings about. A turn that has
@@ -90,6 +108,11 @@ func (q *writerQueue) next() *turn {
 		q.queue, q.ended = nil, nil
 		return nil
 	}
+	return q.pop()
+}
+
+// pop takes the first turn off the queue, which has one. The caller holds q.mu.
+func (q *writerQueue) pop() *turn {
 	t := q.queue[0]
 	q.queue[0] = nil
 	q.queue = q.queue[1:]
@@ -104,13 +127,27 @@ func (q *writerQueue) waiters() int {
 }
 
 func (q *writerQueue) work() {
-	for t := q.next(); t != nil; t = q.next() {
-		if !t.state.CompareAndSwap(waiting, running) {
-			continue
+	r := q.db.r
+	for {
+		r.writers.take()
+		t := q.next()
+		if t == nil {
+			r.writers.give()
+			return
 		}
-		t.do()
-		close(t.done)
-		q.checkpoint()
+		switch {
+		case !t.begin():
+			r.writers.give()
+		case t.text == nil: // a session writes, with a connection of its own
+			r.writers.give()
+			t.do()
+			close(t.done)
+			q.checkpoint()
+		default:
+			q.write(t)
+			q.checkpoint()
+			r.writers.give()
+		}
 	}
 }
 
@@ -218,32 +255,20 @@ func (db *database) write(ctx context.Context, job Job, text string, lead bool, 
 	if sink == nil {
 		sink = discard{}
 	}
-	kept := rowBuffer{owner: db.owner, limit: db.r.limits.ResultBytes}
-	defer kept.close()
-	var sum catalog.Summary
-	var failed error // belongs to the turn until it is done
-	t, err := db.writer.push(func() {
-		var c *conn
-		if c, failed = db.writer.connection(); failed != nil {
-			return
-		}
-		failed = c.write(ctx, &job, text, lead, &kept, &sum)
-		db.r.countInterrupt(c)
-		if c.finish(); !c.reusable() {
-			db.writer.drop()
-		}
-	})
-	if err != nil {
+	w := &write{ctx: ctx, job: &job, text: text, lead: lead, kept: rowBuffer{owner: db.owner, limit: db.r.limits.ResultBytes}}
+	defer w.kept.close()
+	t := &turn{text: w}
+	if err := db.writer.push(t); err != nil {
 		return catalog.Summary{}, err
 	}
 	if err := db.writer.await(ctx, t, t.done); err != nil {
 		return catalog.Summary{}, err
 	}
-	if failed != nil {
-		return catalog.Summary{}, failed
+	if w.failed != nil {
+		return catalog.Summary{}, w.failed
 	}
-	sum.Wrote, sum.Rows = true, kept.rows
-	return sum, kept.replay(sink)
+	w.sum.Wrote, w.sum.Rows = true, w.kept.rows
+	return w.sum, w.kept.replay(sink)
 }
 
 type discard struct{}
@@ -251,31 +276,67 @@ type discard struct{}
 func (discard) Columns([]catalog.Column) error { return nil }
 func (discard) Row(catalog.Row) error          { return nil }
 
+// alone carries out a text in a transaction of its own.
+func (q *writerQueue) alone(t *turn) {
+	defer close(t.done)
+	w := t.text
+	w.reset()
+	c, err := q.connection()
+	if err != nil {
+		w.failed = err
+		return
+	}
+	w.failed = c.write(w)
+	q.db.r.countInterrupt(c)
+	if c.finish(); !c.reusable() {
+		q.drop()
+	}
+}
+
+// reset forgets what came of an earlier try.
+func (w *write) reset() {
+	w.kept.reset(nil)
+	w.sum, w.failed = catalog.Summary{}, nil
+}
+
 // write runs a text in one transaction.
-func (c *conn) write(ctx context.Context, job *Job, text string, lead bool, kept *rowBuffer, sum *catalog.Summary) (err error) {
-	c.start(ctx, writeMode)
-	if lead && !c.db.r.down.Has(walls.ForeignKeys) {
+func (c *conn) write(w *write) (err error) {
+	c.start(w.ctx, writeMode)
+	if w.lead && !c.db.r.down.Has(walls.ForeignKeys) {
 		defer c.restoreForeignKeys()
 	}
 	if !c.db.r.down.Has(walls.Rollback) {
 		defer c.rollback()
 	}
 	defer c.recovered(&err)
+	if err := c.prime(w.job); err != nil {
+		return err
+	}
+	if w.lead {
+		if err := c.set("PRAGMA foreign_keys=OFF"); err != nil {
+			return c.fault(err)
+		}
+	}
+	err = c.writeText(w.text, newBinder(w.job.Statement.Args), &w.kept, &w.sum)
+	c.sum(w)
+	return err
+}
+
+// prime makes the connection that of a job.
+func (c *conn) prime(job *Job) error {
 	if err := c.limitPages(job.Quota); err != nil {
 		return c.fault(err)
 	}
 	if !c.db.r.down.Has(walls.LastRow) {
 		c.c.SetLastInsertRowID(0)
 	}
-	if lead {
-		if err := c.set("PRAGMA foreign_keys=OFF"); err != nil {
-			return c.fault(err)
-		}
-	}
-	err = c.writeText(text, newBinder(job.Statement.Args), kept, sum)
-	sum.Elapsed = c.intr.elapsed()
-	sum.LastInsertRowID = c.c.LastInsertRowID()
-	return err
+	return nil
+}
+
+// sum notes what a text has done.
+func (c *conn) sum(w *write) {
+	w.sum.Elapsed = c.intr.elapsed()
+	w.sum.LastInsertRowID = c.c.LastInsertRowID()
 }
 
 // restoreForeignKeys undoes a leading PRAGMA foreign_keys=OFF. It has no effect
@@ -324,7 +385,7 @@ func (c *conn) writeText(text string, args binder, kept *rowBuffer, sum *catalog
 	if err := c.apply(st, kept, sum); err != nil {
 		return err
 	}
-	return c.commit()
+	return c.commit(c.intr.Context)
 }
 
 // apply steps one statement and keeps the rows it answers.
@@ -374,7 +435,7 @@ func (c *conn) writeTexts(st *statement, rest string, args binder, kept *rowBuff
 		return err
 	}
 	c.place = 0 // what fails from here on is no statement's alone
-	return c.commit()
+	return c.commit(c.intr.Context)
 }
 
 func (c *conn) applyNext(st *statement, args *binder, kept *rowBuffer, sum *catalog.Summary) error {
@@ -393,14 +454,14 @@ func (c *conn) applyNext(st *statement, args *binder, kept *rowBuffer, sum *cata
 	return nil
 }
 
-// commit commits the transaction that is open.
-func (c *conn) commit() error {
-	c.announce(false)
+// commit commits the transaction that is open, for the texts of these contexts.
+func (c *conn) commit(texts ...context.Context) error {
+	c.announce(false, texts...)
 	c.committing = true
 	err := c.exec("COMMIT")
 	c.committing = false
 	if err == nil {
-		c.announce(true)
+		c.announce(true, texts...)
 		return nil
 	}
 	if errors.Is(err, sqlite3.IOERR) { // whatever it was, the log may be complete
@@ -435,10 +496,10 @@ func (c *conn) vacuum(st *statement) error {
 			c.c.Limit(sqlite3.LIMIT_ATTACHED, 0)
 		}
 	}()
-	c.announce(false)
+	c.announce(false, c.intr.Context)
 	_, err := c.step(st, nil, nil)
 	if err == nil {
-		c.announce(true)
+		c.announce(true, c.intr.Context)
 	}
 	return c.uncertain(err)
 }

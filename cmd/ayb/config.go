@@ -81,7 +81,8 @@ type limits struct {
 	DatabaseBytes, EntityBytes, Databases, ImportBytes, TempBytes, WALBytes int64
 	Parameters, LikePatternBytes, ExpressionDepth, CompoundSelect           int64
 	Columns, FunctionArgs, TriggerDepth, ProgramOps                         int64
-	Readers, QueuedReads, QueuedWrites, Statements, Sessions, RequestRate   int64
+	Readers, QueuedReads, QueuedWrites, BatchWrites                         int64
+	Statements, Sessions, RequestRate                                       int64
 	Tokens                                                                  int64
 }
 
@@ -103,7 +104,7 @@ func newConfig() *config {
 		ConnectionMemory: 64 << 20, OwnerMemory: 512 << 20, ImportBytes: 1 << 30, TempBytes: 1 << 30, WALBytes: 1 << 30,
 		Parameters: 32766, ExpressionDepth: 200, CompoundSelect: 100,
 		Columns: 2000, FunctionArgs: 127, TriggerDepth: 32, ProgramOps: 1_000_000,
-		Readers: 8, QueuedReads: 256, QueuedWrites: 4096, Statements: 64, Sessions: 64, RequestRate: 10, Tokens: 1000,
+		Readers: 8, QueuedReads: 256, QueuedWrites: 4096, BatchWrites: 256, Statements: 64, Sessions: 64, RequestRate: 10, Tokens: 1000,
 	}
 	return c
 }
@@ -308,7 +309,7 @@ func (l limits) engine() ayb.Limits {
 			TriggerDepth: int(l.TriggerDepth), ProgramOps: int(l.ProgramOps),
 			ConnectionMemory: l.ConnectionMemory, OpenMemory: l.OpenMemory, ResultBytes: l.ResultBytes,
 			TempBytes: l.TempBytes, WALBytes: l.WALBytes,
-			Readers: int(l.Readers), QueuedReads: int(l.QueuedReads), QueuedWrites: int(l.QueuedWrites), Statements: int(l.Statements),
+			Readers: int(l.Readers), QueuedReads: int(l.QueuedReads), QueuedWrites: int(l.QueuedWrites), BatchWrites: int(l.BatchWrites), Statements: int(l.Statements),
 			Sessions: int(l.Sessions), SessionIdle: l.SessionIdle, SessionTime: l.SessionTime, SessionWriteTime: l.SessionWriteTime,
 		},
 		DatabaseBytes: l.DatabaseBytes,

@@ -133,6 +133,7 @@ func (c *config) limitSettings() []*setting {
 		entry("readers", numberValue{&l.Readers, 1, 1000}, "Reads of a database at once."),
 		entry("queued_reads", numberValue{&l.QueuedReads, 1, 1_000_000}, "Reads that wait, per database."),
 		entry("queued_writes", numberValue{&l.QueuedWrites, 1, 1_000_000}, "Writes that wait, per database."),
+		entry("batch_writes", numberValue{&l.BatchWrites, 1, 100_000}, "Writes of a database that are committed together if they wait at the same time; 1: each alone."),
 		entry("statements", numberValue{&l.Statements, 1, 10_000}, "Prepared statements kept per connection."),
 		entry("sessions", numberValue{&l.Sessions, 1, 10_000}, "Open sessions per database."),
 		entry("session_idle", durationValue{&l.SessionIdle, time.Millisecond}, "Between two calls of a session."),

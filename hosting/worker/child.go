@@ -98,7 +98,7 @@ func (c *child) begin(f frame) error {
 	c.turns = newTurns(&s.Limits, atOnce(s.Texts, s.Limits.Readers))
 	var err error
 	c.inner, err = hosting.NewInProcess(hosting.Config{
-		Dir: s.Dir, Limits: s.Limits, Temp: s.Temp, Shared: s.Shared, Killable: true,
+		Dir: s.Dir, Limits: s.Limits, Temp: s.Temp, Shared: s.Shared, Killable: true, Writers: max(1, s.Texts/4),
 		Hooks: hosting.Hooks{Due: c.due, Commit: c.commit, SessionEnded: c.sessionEnded, LogFull: c.logFull},
 	})
 	return err
@@ -441,25 +441,36 @@ func (c *child) due(ctx context.Context, due time.Time) {
 
 // commit is a hook. The commit waits until the Runner will hear of it, even if
 // this process ends next.
-func (c *child) commit(ctx context.Context, done bool) {
-	t, ok := ctx.(*task)
-	if !ok {
+func (c *child) commit(texts []context.Context, done bool) {
+	var tasks []*task
+	for _, ctx := range texts {
+		if t, ok := ctx.(*task); ok {
+			tasks = append(tasks, t)
+		}
+	}
+	if len(tasks) == 0 {
 		return
 	}
 	if done {
-		c.out.add(kindCommitted, t.id, nil)
+		for _, t := range tasks {
+			c.out.add(kindCommitted, t.id, nil)
+		}
 		return
 	}
+	last := tasks[len(tasks)-1]
 	c.mu.Lock()
 	held := c.held
 	c.mu.Unlock()
 	if held != nil {
 		select {
 		case <-held:
-		case <-t.ended:
+		case <-last.ended:
 		}
 	}
-	c.out.sendNow(kindCommitting, t.id, nil)
+	for _, t := range tasks[:len(tasks)-1] {
+		c.out.add(kindCommitting, t.id, nil)
+	}
+	c.out.sendNow(kindCommitting, last.id, nil)
 }
 
 // hold makes commits wait, or lets them go on.

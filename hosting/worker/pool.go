@@ -17,7 +17,7 @@ func (r *Runner) sit(key seatKey) *seat {
 	s := r.seats[key]
 	if s == nil {
 		s = &seat{r: r, key: key}
-		s.turns = newTurns(&r.limits, pipeline(r.texts(), r.limits.Readers))
+		s.turns = newTurns(&r.limits, pipeline(r.limits.Readers))
 		r.seats[key] = s
 	}
 	s.users++

@@ -186,12 +186,8 @@ func (r *Runner) pass(c *call) error {
 	body := c.request.append(nil)
 	var k *ticket
 	if c.request.op == opRun {
-		k = &ticket{caller: c.request.job.Caller, seq: r.arrivals.Add(1)}
-		lane := c.request.lane()
-		if !lane.writes {
-			k.cost = costOf(int64(len(body)))
-		}
-		if err := s.turns.take(c.ctx, lane, k); err != nil {
+		k = &ticket{caller: c.request.job.Caller, seq: r.arrivals.Add(1), cost: costOf(int64(len(body)))}
+		if err := s.turns.take(c.ctx, c.request.lane(), k); err != nil {
 			return err
 		}
 		defer func() {

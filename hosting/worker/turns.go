@@ -84,24 +84,20 @@ func newTurns(limits *hosting.Limits, places places) *turns {
 }
 
 const (
-	// pipelined is how many reads a worker is given at once. Those that it does
-	// not run yet cost it nothing but their text, and a worker that is given many
-	// together answers them together.
+	// pipelined is how many reads, and how many writes, a worker is given at once.
+	// Those that it does not run yet cost it nothing but their text. A worker that
+	// is given many reads together answers them together, and many writes of a
+	// database it commits together.
 	pipelined = 64
-
-	// writesBound is how many writes of one database a worker is given at once: one
-	// to do, and one that waits so that it has what to do next.
-	writesBound = 2
 
 	// placeBytes is how long the text and parameters may be of a call that takes
 	// one place.
 	placeBytes = 1 << 20
 )
 
-// pipeline returns the places of calls that a worker is given which has memory for so
-// many texts at once.
-func pipeline(texts, readers int) places {
-	return places{all: [2]int{pipelined, max(1, texts/4)}, lane: [2]int{pipelined, writesBound}, base: [2]int{readers, writesBound}}
+// pipeline returns the places of calls that a worker is given.
+func pipeline(readers int) places {
+	return places{all: [2]int{pipelined, pipelined}, lane: [2]int{pipelined, pipelined}, base: [2]int{readers, 1}}
 }
 
 // atOnce returns the places of those of them that it runs: of reads only, for it runs
@@ -273,7 +269,7 @@ func (t *turns) fits(k *ticket) bool {
 	all, lane := t.places.all[i], t.places.lane[i]
 	mine := t.charged[charge{k.caller, k.lane.key.writes}]
 	return t.solo == nil && k.lane.running+k.cost <= lane && t.running[i]+k.cost <= all &&
-		mine+k.cost <= max(share(all), writesBound)
+		mine+k.cost <= max(share(all), 2)
 }
 
 // passed reports whether somebody waits whom a newcomer in the lane would pass.

@@ -19,7 +19,7 @@ import (
 // writes.
 func testTurns(limits hosting.Limits, all, lane int) *turns {
 	limits = limits.WithDefaults()
-	return newTurns(&limits, places{all: [2]int{all, 2}, lane: [2]int{lane, writesBound}, base: [2]int{lane, writesBound}})
+	return newTurns(&limits, places{all: [2]int{all, 2}, lane: [2]int{lane, 2}, base: [2]int{lane, 2}})
 }
 
 // taken takes a turn for a caller.
@@ -201,7 +201,7 @@ func TestTurns_what_was_lost_by_the_fault_of_another_goes_first_and_together(t *
 
 func TestTurns_a_long_call_takes_the_places_of_many(t *testing.T) {
 	limits := hosting.Limits{QueueTime: time.Nanosecond}.WithDefaults()
-	turns := newTurns(&limits, pipeline(8, limits.Readers))
+	turns := newTurns(&limits, pipeline(limits.Readers))
 	long := &ticket{caller: by("long"), cost: costOf(limits.ConnectionMemory)}
 	if err := turns.take(t.Context(), readLane, long); err != nil {
 		t.Fatal(err)

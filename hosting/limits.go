@@ -5,6 +5,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/machine"
 )
 
 // CheckText refuses what is too large, or no text at all. The limits must have
@@ -63,7 +64,7 @@ func (l Limits) WithDefaults() Limits {
 		fallback int64
 	}{
 		{&l.ConnectionMemory, 64 << 20},
-		{&l.OpenMemory, physicalMemory() / 4},
+		{&l.OpenMemory, machine.Memory() / 4},
 		{&l.ResultBytes, 100 << 20},
 		{&l.TempBytes, 1 << 30},
 		{&l.WALBytes, 1 << 30},
@@ -79,6 +80,3 @@ func orDefault[T comparable](field *T, fallback T) {
 		*field = fallback
 	}
 }
-
-// assumedMemory is the main memory of a machine that does not tell.
-const assumedMemory = 4 << 30

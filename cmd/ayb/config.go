@@ -77,7 +77,7 @@ type limits struct {
 	QueryTime, MaintenanceTime, StreamTime, WriteStall, QueueTime           time.Duration
 	SessionIdle, SessionTime, SessionWriteTime                              time.Duration
 	SQLBytes, ValueBytes, ResultBytes                                       int64
-	ConnectionMemory, OwnerMemory, OpenMemory                               int64
+	ConnectionMemory, OwnerMemory, Memory, OpenMemory                       int64
 	DatabaseBytes, EntityBytes, Databases, ImportBytes, TempBytes, WALBytes int64
 	Parameters, LikePatternBytes, ExpressionDepth, CompoundSelect           int64
 	Columns, FunctionArgs, TriggerDepth, ProgramOps                         int64

@@ -36,6 +36,7 @@ func (c *config) workers(logger *slog.Logger) worker.Config {
 		Dir:         filepath.Join(c.DataPath, ayb.OwnersDir),
 		Limits:      c.Limits.engine().Limits,
 		OwnerMemory: c.Limits.OwnerMemory,
+		Memory:      c.Limits.Memory,
 		Workers:     int(c.Isolation.Workers),
 		Idle:        c.Isolation.Idle,
 		Require:     c.Isolation.Require,

@@ -123,6 +123,7 @@ func (c *config) limitSettings() []*setting {
 		entry("program_ops", numberValue{&l.ProgramOps, 1000, 250_000_000}, "Operations of the program that a statement compiles to."),
 		entry("connection_memory", sizeValue{&l.ConnectionMemory, 8 << 20, 2 << 30}, "Memory of one connection to a database."),
 		entry("owner_memory", sizeValue{&l.OwnerMemory, 64 << 20, 0}, "Memory of all connections of a worker process."),
+		entry("memory", sizeValue{&l.Memory, 0, 0}, "Memory of the queries of all owners that run at the same time in worker processes, each counted as connection_memory, and of open databases."),
 		entry("open_databases_memory", sizeValue{&l.OpenMemory, 0, 0}, "Memory of all open databases; the least recently used are closed."),
 		unbounded(entry("database_bytes", sizeValue{&l.DatabaseBytes, 0, 0}, "Size of a database, for whom no quota says otherwise.")),
 		unbounded(entry("entity_bytes", sizeValue{&l.EntityBytes, 0, 0}, "Size of all databases of one owner, for whom no quota says otherwise.")),
@@ -148,6 +149,8 @@ func (c *config) limitSettings() []*setting {
 			s.unset = "16MiB, and 1MiB in-process"
 		case "like_pattern_bytes":
 			s.unset = "1000, and 100 in-process"
+		case "memory":
+			s.unset = "half of the machine"
 		case "open_databases_memory":
 			s.unset = "a quarter of the machine"
 		}

@@ -17,6 +17,7 @@ func (r *Runner) sit(key seatKey) *seat {
 	s := r.seats[key]
 	if s == nil {
 		s = &seat{r: r, key: key}
+		s.account.texts = r.texts()
 		s.turns = newTurns(&r.limits, pipeline(r.limits.Readers))
 		r.seats[key] = s
 	}
@@ -146,8 +147,7 @@ func (r *Runner) evict(forMemory bool) bool {
 	if ok {
 		w.mu.Lock()
 		r.evictions.Add(uint64(w.stats.Databases))
-		r.memory.Add(-w.stats.Memory)
-		w.stats.Memory = 0
+		w.occupy(0)
 		w.mu.Unlock()
 	}
 	return ok
@@ -211,7 +211,7 @@ func (r *Runner) allWorkers() (all []*worker) {
 // bury forgets a worker that has ended, but not what it has done. The caller
 // holds w.mu.
 func (r *Runner) bury(w *worker) {
-	r.memory.Add(-w.stats.Memory)
+	w.occupy(0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.workers, w)

@@ -5,6 +5,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -195,9 +196,9 @@ func TestSession_keeps_its_transaction_when_the_next_row_is_slow(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Rows are sent after a while at the latest, and each takes longer than that.
-	const slow = "SELECT (WITH RECURSIVE c(x) AS (SELECT n.column1 UNION ALL SELECT x+1 FROM c LIMIT 150000) SELECT count(*) FROM c) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9)) AS n"
+	slowly := fmt.Sprintf("SELECT (WITH RECURSIVE c(x) AS (SELECT n.column1 UNION ALL SELECT x+1 FROM c LIMIT %d) SELECT count(*) FROM c) FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9)) AS n", 150_000/slow)
 	enough := errors.New("enough")
-	if err := run(slow, refusing{enough}); err != enough {
+	if err := run(slowly, refusing{enough}); err != enough {
 		t.Fatalf("the text ended with %v", err)
 	}
 	if err := run("INSERT INTO t VALUES (1); COMMIT", nil); err != nil {

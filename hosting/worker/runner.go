@@ -15,6 +15,7 @@ import (
 	"ayb/fault"
 	"ayb/hosting"
 	"ayb/hosting/sandbox"
+	"ayb/internal/machine"
 )
 
 // Config says how a Runner works.
@@ -32,6 +33,12 @@ type Config struct {
 	// OwnerMemory bounds the memory of the connections of one worker: texts
 	// that would need more wait for their turn. 0: 512 MiB.
 	OwnerMemory int64
+
+	// Memory bounds the memory of the texts of all owners that run at the same
+	// time, each counted as limits.connection_memory, together with that of open
+	// databases: texts for which there is none wait for their turn. 0: half of the
+	// machine's, or of its container's.
+	Memory int64
 
 	// Workers bounds the processes of all owners together. When they are all
 	// there, one that is idle makes room. 0: 256.
@@ -71,6 +78,7 @@ type Runner struct {
 	arrivals  atomic.Uint64
 	offenders offenders
 	memory    atomic.Int64 // of the connections of all workers, as told
+	budget    budget
 	large     atomic.Int64 // bytes of large rows on their way
 	failures  atomic.Uint64
 	evictions atomic.Uint64
@@ -102,6 +110,7 @@ func New(config Config) (*Runner, error) {
 	config.Limits.ValueBytes = orDefault(config.Limits.ValueBytes, 16<<20)
 	config.Limits.LikePatternBytes = orDefault(config.Limits.LikePatternBytes, 1000)
 	config.OwnerMemory = orDefault(config.OwnerMemory, 512<<20)
+	config.Memory = orDefault(config.Memory, machine.Memory()/2)
 	config.Workers = orDefault(config.Workers, 256)
 	config.Idle = orDefault(config.Idle, time.Minute)
 	if config.Executable == "" {
@@ -122,6 +131,7 @@ func New(config Config) (*Runner, error) {
 		cfg: config, limits: config.Limits.WithDefaults(), logger: config.Logger, closing: make(chan struct{}),
 		seats: map[seatKey]*seat{}, databases: map[hosting.DB]*database{}, workers: map[*worker]struct{}{}, relieved: make(chan struct{}),
 	}
+	r.budget = budget{all: config.Memory, text: r.limits.ConnectionMemory, relieve: func() bool { return r.evict(true) }}
 	return r, r.tryWalls()
 }
 

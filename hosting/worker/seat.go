@@ -20,10 +20,11 @@ type seatKey struct {
 // A seat is the place of one worker, which is there or not, and the queue of
 // those who want something of it. It exists while anybody does.
 type seat struct {
-	r     *Runner
-	key   seatKey
-	turns *turns
-	users int // guarded by r.mu
+	r       *Runner
+	key     seatKey
+	turns   *turns
+	users   int // guarded by r.mu
+	account account
 
 	mu       sync.Mutex
 	worker   *worker   // nil: none
@@ -196,6 +197,12 @@ func (r *Runner) pass(c *call) error {
 			}
 		}()
 	}
+	if c.request.costly() {
+		if err := r.budget.take(c.ctx, &s.account, r.limits.QueueTime); err != nil {
+			return err
+		}
+		defer r.budget.give(&s.account)
+	}
 	for deaths := 0; ; {
 		w, err := s.open(c.ctx)
 		if err != nil {
@@ -246,6 +253,11 @@ func (c *call) renew() {
 // lane returns where a text waits for its turn.
 func (q *request) lane() laneKey {
 	return laneKey{q.job.DB, q.job.Class == hosting.Write && hosting.Writes(q.job.Statement.SQL)}
+}
+
+// costly reports whether a request may take the memory of a connection.
+func (q *request) costly() bool {
+	return q.op == opRun || q.op == opAdopt || q.op == opCopy || q.op == opCheck
 }
 
 // reader reports whether the owner's reader serves a request: of somebody who is

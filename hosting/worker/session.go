@@ -208,6 +208,9 @@ func (s *session) run(ctx context.Context, st catalog.Statement, sink hosting.Si
 		return catalog.Summary{}, err
 	}
 	defer s.leave()
+	budget, account := &s.r.budget, &s.worker.seat.account
+	budget.force(account)
+	defer budget.give(account)
 	c := s.r.newCall(ctx, request{op: opSessionRun, handle: s.handle, job: job, wanted: sink != nil})
 	c.sink, c.stream = sink, s.r.limits.StreamTime
 	c.exchange(s.worker, c.request.append(nil))

@@ -294,9 +294,20 @@ func (w *worker) progress(c *call, f frame) bool {
 // account takes the counters that a worker tells. It is believed to use no more
 // memory than it can: what all use decides whose workers have to make room.
 func (w *worker) account(s hosting.Stats) {
-	s.Memory = min(s.Memory, w.r.cfg.OwnerMemory+spareMemory)
-	w.r.memory.Add(s.Memory - w.stats.Memory)
+	w.occupy(min(s.Memory, w.r.cfg.OwnerMemory+spareMemory))
+	s.Memory = w.stats.Memory
 	w.stats = s
+}
+
+// occupy notes how much memory the worker's connections take. The caller holds
+// w.mu.
+func (w *worker) occupy(memory int64) {
+	if memory == w.stats.Memory {
+		return
+	}
+	w.r.memory.Add(memory - w.stats.Memory)
+	w.stats.Memory = memory
+	w.r.budget.tell(&w.seat.account, memory)
 }
 
 // sessionEnded notes that a session is over.

@@ -105,6 +105,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	}
 	e := &Engine{cfg: cfg.withDefaults(), calls: newGate(), stop: func() {}}
 	e.log, e.ids = e.cfg.Logger, &ids{now: e.cfg.Now, random: e.cfg.Random}
+	e.copying.all, e.copying.each = e.cfg.Limits.Copies, e.cfg.Limits.AccountCopies
 	e.requests, e.failures = newRateLimit(e.cfg.RequestRate, e.cfg.Now), newRateLimit(failureRecords, e.cfg.Now)
 	defer func() {
 		if err != nil {

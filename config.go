@@ -108,6 +108,12 @@ type Limits struct {
 	// ImportBytes is how large a file that is imported may be. 0: 1 GiB.
 	ImportBytes int64
 
+	// Copies is how many exports and imports may be under way, and AccountCopies how
+	// many of one entity, or one address without an account. An import has up to
+	// ImportBytes on the disk until it is done, and an export a copy of the database. 0:
+	// 64, and 4.
+	Copies, AccountCopies int
+
 	// Databases is how many databases one entity may have. 0: any number.
 	Databases int64
 
@@ -225,6 +231,12 @@ func (c Config) withDefaults() Config {
 	c.Snapshots = c.Snapshots.withDefaults()
 	if c.Limits.ImportBytes == 0 {
 		c.Limits.ImportBytes = 1 << 30
+	}
+	if c.Limits.Copies == 0 {
+		c.Limits.Copies = 64
+	}
+	if c.Limits.AccountCopies == 0 {
+		c.Limits.AccountCopies = 4
 	}
 	if c.Now == nil {
 		c.Now = time.Now

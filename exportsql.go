@@ -39,7 +39,9 @@ func (c *call) exportSQL(ctx context.Context, w io.Writer) error {
 func (c *call) dump(ctx context.Context, w io.Writer) error {
 	c.class = hosting.Read
 	for range attempts {
-		s, err := c.e.runner.Begin(ctx, c.job())
+		job := c.job()
+		job.Bulk = true
+		s, err := c.e.runner.Begin(ctx, job)
 		if c.mend(ctx, &err) {
 			c.class = hosting.Read
 			continue

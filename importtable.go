@@ -84,7 +84,9 @@ func (c *call) spoolUpload(ctx context.Context, r io.Reader) (*os.File, error) {
 // load adds the rows of a file to a table, all or none.
 func (c *call) load(ctx context.Context, file io.Reader, opts tabular.Options, table *tabular.Table, name string) error {
 	for range attempts {
-		s, err := c.e.runner.Begin(ctx, c.job())
+		job := c.job()
+		job.Bulk = true
+		s, err := c.e.runner.Begin(ctx, job)
 		if c.mend(ctx, &err) {
 			if c.class < hosting.Write {
 				return errMoving
@@ -102,13 +104,17 @@ func (c *call) load(ctx context.Context, file io.Reader, opts tabular.Options, t
 		if err := l.begin(name); err != nil {
 			return err
 		}
-		if err := table.Read(contextReader{ctx, file}, opts, l.row); err != nil {
-			return err
+		err = table.Read(contextReader{ctx, file}, opts, l.row)
+		if err == nil {
+			err = l.flush()
 		}
-		if err := l.flush(); err != nil {
-			return err
+		if err == nil {
+			err = l.run("COMMIT")
 		}
-		return l.run("COMMIT")
+		if errors.Is(err, fault.Conflict) {
+			return fault.Wrap(fault.Conflict, err, "Nothing was imported, because the transaction was ended: it may last limits.stream_time and, while others wait to write, limits.session_write_time, and ends when the database is moved or restored. Try again, or send the rows in parts")
+		}
+		return err
 	}
 	return errMoving
 }

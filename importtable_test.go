@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"ayb"
 	"ayb/aybtest"
@@ -103,4 +104,32 @@ func rowsOf(f *aybtest.Fixture, p ayb.Principal, sql string) string {
 		rows = append(rows, strings.Join(values, "|"))
 	}
 	return strings.Join(rows, ";")
+}
+
+func TestEngine_what_moves_much_is_not_held_to_the_time_of_a_session(t *testing.T) {
+	const rows = 200_000
+	var text strings.Builder
+	for n := range rows {
+		fmt.Fprintf(&text, "%d,row %d of the table\n", n, n)
+	}
+	limits := ayb.Limits{}
+	limits.SessionTime = 50 * time.Millisecond
+	f := aybtest.New(t, &ayb.Config{Limits: limits})
+	alice := f.MustEntity("alice")
+	f.MustDatabase("alice/db")
+	began := time.Now()
+	if n, err := f.ImportTable(ctx, alice, "alice/db", strings.NewReader(text.String()), ayb.TableImport{Table: "t", Format: "csv", Header: "no"}); err != nil || n != rows {
+		t.Fatalf("%d rows, %v, after %v", n, err, time.Since(began))
+	}
+	imported := time.Since(began)
+	var dump strings.Builder
+	began = time.Now()
+	must(t, f.Export(ctx, alice, "alice/db", ayb.ExportSQL, &dump))
+	exported := time.Since(began)
+	if min(imported, exported) < limits.SessionTime {
+		t.Logf("imported in %v, exported in %v, which shows nothing", imported, exported)
+	}
+	if n := strings.Count(dump.String(), "of the table"); n != rows {
+		t.Errorf("%d rows were exported", n)
+	}
 }

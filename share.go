@@ -7,16 +7,11 @@ import (
 	"ayb/hosting"
 )
 
-// How many exports and imports may be under way. Each has a copy of a database
-// on the disk for as long as its caller takes.
-const (
-	copiesAtOnce    = 64
-	copiesPerCaller = 4
-)
-
-// shares divides places for exports and imports among callers. The zero value is
-// ready.
+// shares divides places for exports and imports among callers. Each has a copy of a
+// database on the disk for as long as its caller takes.
 type shares struct {
+	all, each int // places, and how many of them one caller may have
+
 	mu    sync.Mutex
 	taken int
 	by    map[hosting.Caller]int
@@ -27,10 +22,10 @@ func (s *shares) take(caller hosting.Caller) (give func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.by[caller] >= copiesPerCaller:
-		return nil, fault.New(fault.Busy, "%d of your exports and imports are under way; try again when one of them is done", copiesPerCaller)
-	case s.taken >= copiesAtOnce:
-		return nil, fault.New(fault.Busy, "This server is at work on as many exports and imports as it may be; try again in a moment")
+	case s.by[caller] >= s.each:
+		return nil, fault.New(fault.Busy, "limits.account_copies (%d) of your exports and imports are under way; try again when one of them is done", s.each)
+	case s.taken >= s.all:
+		return nil, fault.New(fault.Busy, "limits.copies (%d) exports and imports are under way on this server; try again in a moment", s.all)
 	}
 	if s.by == nil {
 		s.by = map[hosting.Caller]int{}

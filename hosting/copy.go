@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	"ayb/fault"
 )
@@ -79,6 +80,11 @@ func (c *conn) copyTo(path string, method CopyMethod) error {
 
 // host runs f on a connection of the host's own, beside readers and writers.
 func (db *database) host(ctx context.Context, f func(*conn) error) (err error) {
+	return db.hostWithin(ctx, db.r.limits.MaintenanceTime, f)
+}
+
+// hostWithin is host for that long.
+func (db *database) hostWithin(ctx context.Context, budget time.Duration, f func(*conn) error) (err error) {
 	c, err := db.open(toCopy)
 	if err != nil {
 		return err
@@ -86,7 +92,7 @@ func (db *database) host(ctx context.Context, f func(*conn) error) (err error) {
 	defer c.close()
 	defer c.recovered(&err)
 	c.start(ctx, hostMode)
-	c.intr.allow("limits.maintenance_time", db.r.limits.MaintenanceTime)
+	c.intr.allow("limits.maintenance_time", budget)
 	return c.fault(f(c))
 }
 

@@ -148,7 +148,7 @@ func (a *adoption) use(ctx context.Context) (err error) {
 	}
 	defer list.Close()
 	c.start(ctx, writeMode)
-	c.intr.allow("limits.maintenance_time", db.r.limits.MaintenanceTime)
+	c.intr.allow("limits.maintenance_time", a.left())
 	for list.Step() {
 		o := schemaObject{name: list.ColumnText(0), kind: list.ColumnText(1)}
 		if err := c.tryUse(o); err != nil {

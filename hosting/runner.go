@@ -32,7 +32,9 @@ type Runner interface {
 	// Begin opens a session: a connection of its own on which transactions may
 	// span several calls. It holds a place of limits.sessions until it is
 	// closed, by its user or by the Runner when one of its bounds is reached.
-	// Of the job, Statement is not used. A session of class Read on a database
+	// Of the job, Statement is not used. A Bulk session is bounded by StreamTime in
+	// place of SessionTime, and so is each text that reads on it, in place of
+	// QueryTime. A session of class Read on a database
 	// that is Unwritten sees an empty one until the file is there. Errors: Busy,
 	// Unavailable, ErrUnwritten (class Write and no file), ErrMissing.
 	Begin(ctx context.Context, job Job) (Session, error)
@@ -109,6 +111,10 @@ type Job struct {
 	// text that writes is refused with ErrUnmarked, before it has done anything.
 	// Begin does not look at it.
 	Unmarked bool
+
+	// Bulk says that a session is to move all there is: the caller's own SQL is not
+	// run on it. Begin alone looks at it.
+	Bulk bool
 
 	Quota Quota
 }

@@ -20,6 +20,7 @@ type session struct {
 	conn  *conn
 	class Class
 	how   access
+	bulk  bool
 	quota Quota
 
 	release chan struct{} // ends the writer's turn; nil: it is not ours
@@ -63,7 +64,7 @@ func (db *database) begin(job Job) (*session, error) {
 	if job.Class == Write && !db.exists() {
 		return nil, ErrUnwritten
 	}
-	s := &session{db: db, class: job.Class, how: toReadSession, quota: job.Quota}
+	s := &session{db: db, class: job.Class, how: toReadSession, bulk: job.Bulk, quota: job.Quota}
 	if job.Class == Write {
 		s.how = toSession
 	}
@@ -83,8 +84,12 @@ func (db *database) begin(job Job) (*session, error) {
 	s.idle = time.AfterFunc(limits.SessionIdle, func() {
 		s.end(fault.New(fault.Conflict, "The session was idle for limits.session_idle (%v) and was rolled back; begin another", limits.SessionIdle))
 	})
-	s.life = time.AfterFunc(limits.SessionTime, func() {
-		s.end(fault.New(fault.Conflict, "The session lasted limits.session_time (%v) and was rolled back; begin another", limits.SessionTime))
+	bound, name := limits.SessionTime, "limits.session_time"
+	if s.bulk {
+		bound, name = limits.StreamTime, "limits.stream_time"
+	}
+	s.life = time.AfterFunc(bound, func() {
+		s.end(fault.New(fault.Conflict, "The session lasted %s (%v) and was rolled back; begin another", name, bound))
 	})
 	if s.over != nil { // ended while it was being opened
 		s.finish()
@@ -299,6 +304,9 @@ func (s *session) texts(ctx context.Context, text catalog.Statement, sink Sink, 
 func (s *session) statement(ctx context.Context, st *statement, args *binder, last bool, sink Sink, sum *catalog.Summary) error {
 	c := s.conn
 	defer c.done(st)
+	if s.bulk && st.readOnly {
+		c.intr.allow("limits.stream_time", s.db.r.limits.StreamTime)
+	}
 	if !st.readOnly {
 		if s.class == Read {
 			return errReadOnly

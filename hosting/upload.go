@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -48,6 +49,14 @@ func (r *InProcess) Adopt(ctx context.Context, job Job, upload Upload) error {
 	if db.exists() {
 		return fault.New(fault.Conflict, "The database has just been written by somebody else; look again")
 	}
+	err = db.adopt(ctx, job, upload)
+	if errors.Is(err, fault.TimedOut) {
+		return fault.Wrap(fault.TimedOut, err, "It took longer than limits.maintenance_time (%v) to make a database of what was sent, so nothing was imported; send it in parts", r.limits.MaintenanceTime)
+	}
+	return err
+}
+
+func (db *database) adopt(ctx context.Context, job Job, upload Upload) error {
 	tmp, err := db.owner.tempDir()
 	if err == nil {
 		tmp, err = os.MkdirTemp(tmp, "")
@@ -56,7 +65,9 @@ func (r *InProcess) Adopt(ctx context.Context, job Job, upload Upload) error {
 		return unadoptable(err)
 	}
 	defer os.RemoveAll(tmp)
-	source := &adoption{db: db, path: UploadPath(r.dir, job.Owner, upload.ID), quota: job.Quota}
+	source := &adoption{
+		db: db, path: UploadPath(db.r.dir, job.Owner, upload.ID), quota: job.Quota, until: time.Now().Add(db.r.limits.MaintenanceTime),
+	}
 	if upload.Format == UploadSQL {
 		text := source.path
 		source.path = filepath.Join(tmp, "made")
@@ -86,7 +97,11 @@ type adoption struct {
 	db    *database
 	path  string
 	quota Quota
+	until time.Time // when it must have been made
 }
+
+// left returns how long it may take from now on.
+func (a *adoption) left() time.Duration { return max(time.Until(a.until), 1) }
 
 // database returns the file at path as a database that nobody else knows.
 func (a *adoption) database(path string) *database {
@@ -99,7 +114,7 @@ func (a *adoption) database(path string) *database {
 func (a *adoption) rewrite(ctx context.Context, to string) error {
 	db := a.database(a.path)
 	var schema []schemaObject
-	err := db.host(ctx, func(c *conn) (err error) {
+	err := db.hostWithin(ctx, a.left(), func(c *conn) (err error) {
 		if err := c.check(QuickCheck); err != nil {
 			return err
 		}
@@ -115,7 +130,7 @@ func (a *adoption) rewrite(ctx context.Context, to string) error {
 	if err := a.use(ctx); err != nil {
 		return err
 	}
-	return notSound(db.host(ctx, func(c *conn) error {
+	return notSound(db.hostWithin(ctx, a.left(), func(c *conn) error {
 		if err := c.c.Exec("PRAGMA page_size=4096"); err != nil {
 			return err
 		}
@@ -134,7 +149,7 @@ func (a *adoption) write(ctx context.Context, path string, f func(*conn) error) 
 	defer c.finish()
 	defer c.recovered(&err)
 	c.start(ctx, writeMode)
-	c.intr.allow("limits.maintenance_time", db.r.limits.MaintenanceTime)
+	c.intr.allow("limits.maintenance_time", a.left())
 	return f(c)
 }
 

@@ -83,7 +83,7 @@ type limits struct {
 	Columns, FunctionArgs, TriggerDepth, ProgramOps                         int64
 	Readers, QueuedReads, QueuedWrites, BatchWrites                         int64
 	Statements, Sessions, RequestRate                                       int64
-	Tokens                                                                  int64
+	Tokens, Copies, AccountCopies                                           int64
 }
 
 // newConfig returns the configuration of someone who has said nothing.
@@ -105,6 +105,7 @@ func newConfig() *config {
 		Parameters: 32766, ExpressionDepth: 200, CompoundSelect: 100,
 		Columns: 2000, FunctionArgs: 127, TriggerDepth: 32, ProgramOps: 1_000_000,
 		Readers: 8, QueuedReads: 256, QueuedWrites: 4096, BatchWrites: 256, Statements: 64, Sessions: 64, RequestRate: 10, Tokens: 1000,
+		Copies: 64, AccountCopies: 4,
 	}
 	return c
 }
@@ -317,5 +318,7 @@ func (l limits) engine() ayb.Limits {
 		Databases:     l.Databases,
 		Tokens:        int(l.Tokens),
 		ImportBytes:   l.ImportBytes,
+		Copies:        int(l.Copies),
+		AccountCopies: int(l.AccountCopies),
 	}
 }

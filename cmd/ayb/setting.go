@@ -106,9 +106,9 @@ func (c *config) limitSettings() []*setting {
 	unbounded := func(s *setting) *setting { s.unset = "0, no bound"; return s }
 	list := []*setting{
 		entry("query_time", durationValue{&l.QueryTime, time.Millisecond}, "Execution of one text of SQL."),
-		entry("maintenance_time", durationValue{&l.MaintenanceTime, time.Millisecond}, "The same for CREATE INDEX, REINDEX, ANALYZE and VACUUM."),
-		entry("stream_time", durationValue{&l.StreamTime, time.Millisecond}, "From the first to the last row of a streamed result, the reader's time included."),
-		entry("write_stall", durationValue{&l.WriteStall, time.Second}, "How long a client may take nothing of an answer."),
+		entry("maintenance_time", durationValue{&l.MaintenanceTime, time.Millisecond}, "The same for CREATE INDEX, REINDEX, ANALYZE and VACUUM; making a database of what was imported."),
+		entry("stream_time", durationValue{&l.StreamTime, time.Millisecond}, "From the first to the last row of a streamed result, the reader's time included; the way of a whole database or a table in or out."),
+		entry("write_stall", durationValue{&l.WriteStall, time.Second}, "How long a client may take nothing of an answer, and send nothing of an import."),
 		entry("queue_time", durationValue{&l.QueueTime, time.Millisecond}, "Waiting for a turn on a database."),
 		entry("sql_bytes", sizeValue{&l.SQLBytes, 1, maxText}, "Length of a text of SQL."),
 		entry("parameters", numberValue{&l.Parameters, 1, 32766}, "Parameters of a statement."),
@@ -128,7 +128,9 @@ func (c *config) limitSettings() []*setting {
 		unbounded(entry("database_bytes", sizeValue{&l.DatabaseBytes, 0, 0}, "Size of a database, for whom no quota says otherwise.")),
 		unbounded(entry("entity_bytes", sizeValue{&l.EntityBytes, 0, 0}, "Size of all databases of one owner, for whom no quota says otherwise.")),
 		unbounded(entry("databases", numberValue{&l.Databases, 0, math.MaxInt64}, "How many databases an owner may have, for whom no quota says otherwise.")),
-		entry("import_bytes", sizeValue{&l.ImportBytes, 1 << 10, 0}, "A file that is imported."),
+		entry("import_bytes", sizeValue{&l.ImportBytes, 1 << 10, 0}, "A file that is imported, decompressed."),
+		entry("copies", numberValue{&l.Copies, 1, 10_000}, "Exports and imports under way at once; each has up to a copy of a database on the disk."),
+		entry("account_copies", numberValue{&l.AccountCopies, 1, 10_000}, "Those of one account, or one address without."),
 		entry("temp_bytes", sizeValue{&l.TempBytes, 1, 0}, "Temporary files of one owner."),
 		entry("wal_bytes", sizeValue{&l.WALBytes, 1 << 20, 0}, "Write-ahead log of a database."),
 		entry("readers", numberValue{&l.Readers, 1, 1000}, "Reads of a database at once."),

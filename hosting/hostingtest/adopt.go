@@ -2,11 +2,14 @@ package hostingtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 	fts5ext "github.com/ncruces/go-sqlite3/ext/fts5"
@@ -24,6 +27,7 @@ func adoptChecks() []check {
 		{"what_is_no_sound_file_is_refused", adoptDamaged},
 		{"a_text_that_is_wrong_is_refused_with_its_line", adoptWrongText},
 		{"an_upload_is_held_to_the_quota", adoptQuota},
+		{"an_upload_is_held_to_its_time_and_ends_with_its_caller", adoptTime},
 	}
 }
 
@@ -142,6 +146,20 @@ COMMIT;
 		t.Fatal(err)
 	}
 	d.expect("a;b\nc", "SELECT a FROM t")
+
+	// As the shell dumps a database that was compacted.
+	d = h.unmade()
+	compacted := `CREATE TABLE IF NOT EXISTS "r_rowid"(rowid INTEGER PRIMARY KEY,nodeno); INSERT INTO r_rowid VALUES(1,1);
+CREATE TABLE IF NOT EXISTS "r_node"(nodeno INTEGER PRIMARY KEY,data);
+INSERT INTO r_node VALUES(1,X'00000001` + "0000000000000001" + "3f0000003fc00000" + strings.Repeat("00", 1228) + `');
+CREATE TABLE IF NOT EXISTS "r_parent"(nodeno INTEGER PRIMARY KEY,parentnode);
+PRAGMA writable_schema=ON;
+INSERT INTO sqlite_schema(type,name,tbl_name,rootpage,sql)VALUES('table','r','r',0,'CREATE VIRTUAL TABLE r USING rtree(id, x0, x1)');
+PRAGMA writable_schema=OFF;`
+	if err := d.adopt([]byte(compacted), hosting.UploadSQL); err != nil {
+		t.Fatal(err)
+	}
+	d.expect("1|0.5|1.5", "SELECT * FROM r WHERE x0 > 0")
 }
 
 func adoptHostile(t *testing.T, s *suite) {
@@ -231,5 +249,37 @@ func adoptQuota(t *testing.T, s *suite) {
 	for _, quota := range []hosting.Quota{{DatabaseBytes: 50_000}, {OwnerBytes: 50_000}} {
 		err := d.Adopt(t.Context(), hosting.Job{DB: d.job.DB, Quota: quota}, d.upload(content, hosting.UploadSQLite))
 		wantKind(t, "more than the quota", err, fault.TooLarge)
+	}
+}
+
+func adoptTime(t *testing.T, s *suite) {
+	const endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c;"
+	h := s.host(t, hosting.Limits{MaintenanceTime: 400 * time.Millisecond})
+	d := h.unmade()
+	began := time.Now()
+	err := d.adopt([]byte("CREATE TABLE t (a);\n"+endless), hosting.UploadSQL)
+	wantKind(t, "an endless text", err, fault.TimedOut)
+	if !strings.Contains(fault.Message(err), "limits.maintenance_time (400ms)") {
+		t.Errorf("%q does not name the bound", fault.Message(err))
+	}
+	if took := time.Since(began); took < 400*time.Millisecond || took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	// The bound is that of all texts and steps together.
+	began = time.Now()
+	err = d.adopt([]byte(strings.Repeat("SELECT count(*) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100000) SELECT * FROM c);", 1000)), hosting.UploadSQL)
+	wantKind(t, "many texts", err, fault.TimedOut)
+
+	h = s.host(t, hosting.Limits{})
+	d = h.unmade()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began = time.Now()
+	err = d.Adopt(ctx, hosting.Job{DB: d.job.DB}, d.upload([]byte(endless), hosting.UploadSQL))
+	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 5*time.Second {
+		t.Errorf("%v after %v, and its caller had gone", err, took)
+	}
+	if err := d.adopt([]byte("CREATE TABLE t (a);"), hosting.UploadSQL); err != nil {
+		t.Errorf("the next upload: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
 )
@@ -15,6 +16,7 @@ func sessionBoundsChecks() []check {
 		{"too_many_sessions_are_busy", sessionCount},
 		{"an_idle_session_ends_and_rolls_back", sessionIdle},
 		{"a_session_ends_at_its_time_however_busy", sessionTime},
+		{"a_session_in_bulk_has_the_time_of_a_stream", sessionBulk},
 		{"whoever_holds_the_writer_too_long_makes_way_for_those_who_wait", sessionWriteTime},
 		{"whoever_holds_the_writer_may_keep_it_if_nobody_waits", sessionWriteAlone},
 		{"a_waiting_session_can_be_cancelled", sessionCancelWait},
@@ -61,6 +63,42 @@ func sessionIdle(t *testing.T, s *suite) {
 	eventually(t, "an idle reader ends", func() bool { return d.Stats().Sessions == 0 })
 	if err := se.Close(); err != nil {
 		t.Errorf("Close: %v", err)
+	}
+}
+
+func sessionBulk(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{SessionTime: 300 * time.Millisecond, QueryTime: 300 * time.Millisecond}).database("CREATE TABLE t (a)")
+	const long = "SELECT count(*) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 1500000) SELECT x FROM c)"
+	job := d.job
+	job.Class, job.Bulk = hosting.Write, true
+	inner, err := d.Begin(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	start := time.Now()
+	for _, text := range []string{"BEGIN IMMEDIATE", "INSERT INTO t VALUES (1)", long, "INSERT INTO t VALUES (2)", "COMMIT"} {
+		if _, err := inner.Run(t.Context(), catalog.Statement{SQL: text}, nil); err != nil {
+			t.Fatalf("%s, after %v: %v", text, time.Since(start), err)
+		}
+	}
+	if took := time.Since(start); took < 300*time.Millisecond {
+		t.Errorf("it took %v, which shows nothing", took)
+	}
+	d.expect("1,2", "SELECT group_concat(a) FROM t")
+	_, err = inner.Run(t.Context(), catalog.Statement{SQL: "INSERT INTO t SELECT (" + long + ")"}, nil)
+	wantKind(t, "a write that takes long", err, fault.TimedOut)
+
+	d = s.host(t, hosting.Limits{StreamTime: 300 * time.Millisecond}).database("CREATE TABLE t (a)")
+	job = d.job
+	job.Bulk = true
+	if inner, err = d.Begin(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	defer inner.Close()
+	_, err = inner.Run(t.Context(), catalog.Statement{SQL: endlessRead}, nil)
+	if kind := fault.KindOf(err); kind != fault.TimedOut && kind != fault.Conflict {
+		t.Errorf("beyond the time of a stream: %v", err)
 	}
 }
 

@@ -86,6 +86,7 @@ type job struct {
 	Args      []arg
 	Unwritten bool
 	Unmarked  bool
+	Bulk      bool
 	Quota     hosting.Quota
 }
 
@@ -95,7 +96,7 @@ type arg struct {
 }
 
 func packJob(j hosting.Job) job {
-	packed := job{DB: j.DB, Class: j.Class, Caller: j.Caller, SQL: j.Statement.SQL, Unwritten: j.Unwritten, Unmarked: j.Unmarked, Quota: j.Quota}
+	packed := job{DB: j.DB, Class: j.Class, Caller: j.Caller, SQL: j.Statement.SQL, Unwritten: j.Unwritten, Unmarked: j.Unmarked, Bulk: j.Bulk, Quota: j.Quota}
 	for _, a := range j.Statement.Args {
 		packed.Args = append(packed.Args, arg{a.Name, packValue(a.Value)})
 	}
@@ -103,7 +104,7 @@ func packJob(j hosting.Job) job {
 }
 
 func (j job) unpack() hosting.Job {
-	unpacked := hosting.Job{DB: j.DB, Class: j.Class, Caller: j.Caller, Unwritten: j.Unwritten, Unmarked: j.Unmarked, Quota: j.Quota}
+	unpacked := hosting.Job{DB: j.DB, Class: j.Class, Caller: j.Caller, Unwritten: j.Unwritten, Unmarked: j.Unmarked, Bulk: j.Bulk, Quota: j.Quota}
 	unpacked.Statement.SQL = j.SQL
 	for _, a := range j.Args {
 		unpacked.Statement.Args = append(unpacked.Statement.Args, catalog.Arg{Name: a.Name, Value: a.Value.unpack()})

@@ -91,7 +91,7 @@ func FuzzChild_reads_requests(f *testing.F) {
 	}
 	honest := request{op: opRun, wanted: true, handle: 7, job: hosting.Job{
 		DB: hosting.DB{Owner: newID(), Database: newID(), Version: newID()}, Class: hosting.Write, Caller: hosting.Caller{Address: "::1"},
-		Statement: st, Unwritten: true, Unmarked: true, Quota: hosting.Quota{DatabaseBytes: 1, OwnerBytes: -2},
+		Statement: st, Unwritten: true, Unmarked: true, Bulk: true, Quota: hosting.Quota{DatabaseBytes: 1, OwnerBytes: -2},
 	}}
 	f.Add(honest.append(nil))
 	f.Fuzz(func(t *testing.T, sent []byte) {

@@ -256,6 +256,9 @@ func (r *Runner) Create(ctx context.Context, db hosting.DB) error {
 
 // Adopt implements hosting.Runner.
 func (r *Runner) Adopt(ctx context.Context, job hosting.Job, upload hosting.Upload) error {
+	if err := r.offenders.check(job.Caller, job.Owner, time.Now()); err != nil {
+		return r.failed(err)
+	}
 	return r.call(r.newCall(ctx, request{op: opAdopt, how: uint8(upload.Format), upload: upload.ID, job: hosting.Job{DB: job.DB, Caller: job.Caller, Quota: job.Quota}}))
 }
 

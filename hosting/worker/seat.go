@@ -186,8 +186,11 @@ func (r *Runner) pass(c *call) error {
 	defer r.rise(s)
 	body := c.request.append(nil)
 	var k *ticket
-	if c.request.op == opRun {
+	if op := c.request.op; op == opRun || op == opAdopt {
 		k = &ticket{caller: c.request.job.Caller, seq: r.arrivals.Add(1), cost: costOf(int64(len(body)))}
+		if op == opAdopt {
+			k.wait = c.limits.MaintenanceTime // rather than to send all of it again
+		}
 		if err := s.turns.take(c.ctx, c.request.lane(), k); err != nil {
 			return err
 		}

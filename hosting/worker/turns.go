@@ -75,6 +75,7 @@ type ticket struct {
 	seq     uint64        // of arrival
 	cost    int           // in places
 	alone   bool          // nothing is to run beside it
+	wait    time.Duration // how long it waits, at most; 0: limits.queue_time
 	granted chan struct{} // closed when the turn has come; nil: it came at once
 	held    bool          // the turn has come and is not over
 }
@@ -120,7 +121,7 @@ func index(writes bool) int {
 // many bytes: no more than one caller may have.
 func costOf(size int64) int { return min(1+int(size/placeBytes), share(pipelined)) }
 
-// take waits for a turn, at most limits.queue_time. Errors: Busy, the context's.
+// take waits for a turn, at most as long as the ticket says. Errors: Busy, the context's.
 func (t *turns) take(ctx context.Context, key laneKey, k *ticket) error {
 	t.mu.Lock()
 	l := t.enter(key, k)
@@ -185,7 +186,11 @@ func (t *turns) queue(k *ticket) {
 
 // await waits until the ticket's turn has come.
 func (t *turns) await(ctx context.Context, k *ticket) error {
-	timer := time.NewTimer(t.limits.QueueTime)
+	wait, bound := t.limits.QueueTime, "limits.queue_time"
+	if k.wait > 0 {
+		wait, bound = k.wait, "limits.maintenance_time"
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	var err error
 	select {
@@ -198,7 +203,7 @@ func (t *turns) await(ctx context.Context, k *ticket) error {
 		if k.lane.key.writes {
 			what = "write"
 		}
-		err = fault.New(fault.Busy, "Waited limits.queue_time (%v) for a turn to %s; the database is busy, try again", t.limits.QueueTime, what)
+		err = fault.New(fault.Busy, "Waited %s (%v) for a turn to %s; the database is busy, try again", bound, wait, what)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

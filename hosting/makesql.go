@@ -1,6 +1,7 @@
 package hosting
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -25,7 +26,7 @@ func (a *adoption) make(ctx context.Context, path string) (err error) {
 	}
 	defer f.Close()
 	return a.write(ctx, a.path, func(c *conn) error {
-		m := &maker{conn: c, text: statementReader{r: f, most: int(c.db.r.limits.ConnectionMemory / 4), line: 1}}
+		m := &maker{conn: c, text: f, most: int(c.db.r.limits.ConnectionMemory / 4)}
 		if err := m.begin(Quota{DatabaseBytes: a.quota.DatabaseBytes}); err != nil {
 			return c.fault(err)
 		}
@@ -36,7 +37,8 @@ func (a *adoption) make(ctx context.Context, path string) (err error) {
 // A maker makes a database by a text.
 type maker struct {
 	conn *conn
-	text statementReader
+	text io.ReadSeeker
+	most int // bytes of a statement
 }
 
 // begin makes the connection ready. Shadow tables may be written, for that is how a
@@ -52,22 +54,71 @@ func (m *maker) begin(quota Quota) error {
 	if _, err := c.c.Config(sqlite3.DBCONFIG_DEFENSIVE, false); err != nil {
 		return err
 	}
-	c.c.Limit(sqlite3.LIMIT_SQL_LENGTH, m.text.most)
+	c.c.Limit(sqlite3.LIMIT_SQL_LENGTH, m.most)
 	return c.exec("BEGIN IMMEDIATE")
 }
 
+// run runs the text. The virtual tables that it writes into the schema are made
+// first, for they make the tables that they keep their content in, and a dump of a
+// database that was compacted has those before them.
 func (m *maker) run() error {
+	some, err := m.mentions("CREATE VIRTUAL TABLE")
+	if err == nil && some {
+		err = m.each(func(text string) error {
+			if sql, ok := virtualEntry(text); ok {
+				return m.virtual(sql)
+			}
+			return nil
+		})
+	}
+	if err == nil {
+		err = m.each(m.statement)
+	}
+	if err != nil {
+		return err
+	}
+	return m.conn.fault(m.conn.exec("COMMIT"))
+}
+
+// each calls do with every statement.
+func (m *maker) each(do func(text string) error) error {
+	if _, err := m.text.Seek(0, io.SeekStart); err != nil {
+		return unadoptable(err)
+	}
+	statements := statementReader{r: m.text, most: m.most, line: 1}
 	for {
-		text, line, err := m.text.next()
+		text, line, err := statements.next()
 		if err == io.EOF {
-			return m.conn.fault(m.conn.exec("COMMIT"))
+			return nil
 		}
 		if err == nil {
-			err = m.statement(text)
+			err = m.conn.intr.Err()
+		}
+		if err == nil {
+			err = do(text)
 		}
 		if err != nil {
 			return atLine(line, m.conn.fault(err))
 		}
+	}
+}
+
+// mentions reports whether the text has these words somewhere, in capitals.
+func (m *maker) mentions(words string) (bool, error) {
+	piece := make([]byte, firstPiece)
+	kept := 0 // bytes of the piece before, in which the words may begin
+	for {
+		n, err := m.text.Read(piece[kept:])
+		if bytes.Contains(piece[:kept+n], []byte(words)) {
+			return true, nil
+		}
+		switch {
+		case err == io.EOF:
+			return false, nil
+		case err != nil:
+			return false, unadoptable(err)
+		}
+		kept = copy(piece, piece[max(0, kept+n-len(words)):kept+n])
 	}
 }
 
@@ -98,8 +149,8 @@ func (m *maker) statement(text string) error {
 			return nil
 		}
 	case "INSERT":
-		if sql, ok := virtualEntry(text); ok {
-			return m.virtual(sql)
+		if _, ok := virtualEntry(text); ok {
+			return nil // it is there
 		}
 	}
 	st, tail, err := c.compile(text, 0)

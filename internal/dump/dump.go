@@ -98,14 +98,16 @@ func (d *dumper) numbers() error {
 	return nil
 }
 
-// tables writes all tables, in the order in which they were made, with their rows.
+// tables writes the virtual tables, and then the others with their rows: what one
+// keeps its content in is made with it.
 func (d *dumper) tables() error {
 	for _, o := range d.schema {
-		switch {
-		case o.kind != "table" || strings.HasPrefix(o.name, "sqlite_"):
-			continue
-		case isVirtual(o.sql):
+		if o.kind == "table" && isVirtual(o.sql) {
 			d.virtual(o)
+		}
+	}
+	for _, o := range d.schema {
+		if o.kind != "table" || isVirtual(o.sql) || strings.HasPrefix(o.name, "sqlite_") {
 			continue
 		}
 		if rest, ok := strings.CutPrefix(o.sql, "CREATE TABLE "); ok && rest != "" && (rest[0] == '\'' || rest[0] == '"') {

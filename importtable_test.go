@@ -60,6 +60,7 @@ func TestEngine_ImportTable(t *testing.T) {
 		for i := range 1000 {
 			fmt.Fprintf(&many, "%d,\"n%d\n\"\n", 100+i, i%900)
 		}
+		f.MustQuery(alice, "alice/db", "CREATE TABLE strict(n INTEGER) STRICT")
 		for _, c := range []struct{ table, format, text, want string }{
 			{"place", "csv", many.String(), "Line 1802: UNIQUE constraint failed: place.name"},
 			{"place", "csv", "name,nope\nx,1\n", "The table place has no column"},
@@ -68,17 +69,27 @@ func TestEngine_ImportTable(t *testing.T) {
 			{"new", "csv", "a,b\n1,\"2\n3\n", "Line 2: The record can't be read"},
 			{"new", "csv", "a,a\n\xff,1\n", "Line 2: A field is not valid UTF-8"},
 			{"new", "jsonl", "{\"a\":1}\n{\"a\":1} {}\n", "Line 2: There is more than one JSON object"},
+			{"strict", "csv", "n\n" + strings.Repeat("7\n", 2000) + "seven\n", "Line 2002: cannot store TEXT value in INTEGER column strict.n"},
+			{"new", "jsonl", "{\"a\":1}\n{\"a\":\"\xff\"}\n", "Line 2: The line is not valid UTF-8"},
+			{"new", "jsonl", "{\"a\":1}\n{\"a\":" + strings.Repeat("[", 1_000_000) + strings.Repeat("]", 1_000_000) + "}\n", "Line 2: This is no JSON object"},
+			{"new", "jsonl", "{\"a\":1}\n{\"a\":[1}\n", "Line 2: This is no JSON object"},
+			{"new", "csv", strings.Repeat("1,", 100_000), "Line 1: There are 100001 columns, and a table can have 2000"},
+			{"new", "csv", strings.Repeat("a,", 100_000), "Line 1: There are 100001 columns, and a table can have 2000"},
+			{"new", "csv", "a\n1\n\"" + strings.Repeat("x\n", 9<<20), "The record behind that of line 2 is longer than 16 MiB"},
+			{"new", "csv", "a\n1\n" + strings.Repeat("x", 17<<20), "The record behind that of line 2 is longer than 16 MiB"},
+			{"new", "csv", "a\n1\n" + strings.Repeat("x", 2<<20), "Line 3: "},
+			{"new", "csv", "a\n1\n2,\n", "Line 3: The record has another number of fields"},
 			{"new", "jsonl", "{\"a\":1}\n[1]\n", "Line 2: This is no JSON object"},
 			{"new", "csv", "", "There is no table in the file"},
 			{"new", "xlsx", "", "There is no format"},
 			{"", "csv", "a\n1", "Name the table"},
 		} {
 			_, err := load(c.table, c.format, c.text)
-			if !errors.Is(err, ayb.ErrInvalid) || !strings.HasPrefix(fault.Message(err), c.want) {
+			if !errors.Is(err, ayb.ErrInvalid) && !errors.Is(err, ayb.ErrTooLarge) || !strings.HasPrefix(fault.Message(err), c.want) {
 				t.Errorf("%.20q: %v, want %s", c.text, err, c.want)
 			}
 		}
-		if got := rowsOf(f, alice, "SELECT count(*), (SELECT count(*) FROM sqlite_schema WHERE name = 'new') FROM place"); got != "2|0" {
+		if got := rowsOf(f, alice, "SELECT count(*), (SELECT count(*) FROM sqlite_schema WHERE name = 'new'), (SELECT count(*) FROM strict) FROM place"); got != "2|0|0" {
 			t.Error(got)
 		}
 	})

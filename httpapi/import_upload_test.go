@@ -3,10 +3,13 @@ package httpapi_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"ayb"
 )
@@ -61,3 +64,54 @@ func TestImport(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestImport_ends_with_its_client(t *testing.T) {
+	f := serve(t, nil, nil)
+	token := f.token("alice", nil)
+	const endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c;"
+	limited, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	if _, err := f.try(limited, request{method: post, path: "/v1/alice/db/import?format=sql", token: token, body: endless}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	// Another of the same owner comes when that has ended, and not before.
+	began := time.Now()
+	if got := f.call(request{method: post, path: "/v1/alice/db/import?format=sql", token: token, body: "CREATE TABLE t(a)"}); got.status != 201 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the one before went on for %v", took)
+	}
+}
+
+func TestImport_in_place_of_what_is_there(t *testing.T) {
+	f := serve(t, nil, nil)
+	token := f.token("alice", nil)
+	send := func(query, body string) reply {
+		return f.call(request{method: post, path: "/v1/alice/db/import" + query, token: token, body: body})
+	}
+	if got := send("?format=sql&replace=false", "CREATE TABLE t(a)"); got.status != 201 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	for query, status := range map[string]int{
+		"?format=sql": 409, "?format=sql&replace=false": 409, "?format=sql&replace=yes": 400, "?format=csv&table=t&replace=true": 400, "?replace=true": 400,
+	} {
+		if got := send(query, "CREATE TABLE u(a)"); got.status != status {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+	got := send("?format=sql&replace=true", "CREATE TABLE u(a); INSERT INTO u VALUES (1)")
+	undo := regexp.MustCompile(`^\{"entity":"alice","database":"db","database_type":"sqlite","undo_snapshot_id":"([0-9a-f]{64})"\}$`).FindStringSubmatch(got.body)
+	if got.status != 201 || undo == nil {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if got := f.query(token, "alice/db", "SELECT a FROM u"); got != `{"fields":["a"],"rows":[["1"]]}` {
+		t.Error(got)
+	}
+	if got := f.call(request{method: post, path: "/v1/alice/db/restore_snapshot", token: token, body: undo[1]}); got.status != 200 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got := f.query(token, "alice/db", "SELECT name FROM sqlite_schema"); got != `{"fields":["name"],"rows":[["t"]]}` {
+		t.Error(got)
+	}
+}

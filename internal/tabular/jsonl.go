@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"ayb/catalog"
 	"ayb/fault"
@@ -44,6 +45,9 @@ func (t *Table) eachObject(b *bufio.Reader, row func(int, []catalog.Value) error
 }
 
 func (t *Table) object(text []byte, values []catalog.Value) ([]catalog.Value, error) {
+	if !utf8.Valid(text) { // which the decoder would mend, and nobody would know
+		return values, fault.New(fault.Invalid, "The line is not valid UTF-8; save the file as UTF-8")
+	}
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {

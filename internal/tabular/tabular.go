@@ -201,7 +201,7 @@ func (t *Table) eachRecord(b *bufio.Reader, opts Options, row func(int, []catalo
 	if opts.Format == TSV {
 		r.Comma, r.LazyQuotes = '\t', true
 	}
-	first := true
+	first, line := true, 0
 	var values []catalog.Value
 	for {
 		m.room = maxRecord
@@ -210,9 +210,9 @@ func (t *Table) eachRecord(b *bufio.Reader, opts Options, row func(int, []catalo
 			return nil
 		}
 		if err != nil {
-			return badRecord(err)
+			return badRecord(err, line)
 		}
-		line, _ := r.FieldPos(0)
+		line, _ = r.FieldPos(0)
 		if bad := slices.IndexFunc(record, func(f string) bool { return !utf8.ValidString(f) }); bad >= 0 {
 			return atLine(line, fault.New(fault.Invalid, "A field is not valid UTF-8; save the file as UTF-8"))
 		}
@@ -224,8 +224,8 @@ func (t *Table) eachRecord(b *bufio.Reader, opts Options, row func(int, []catalo
 				}
 				continue
 			}
-			if len(t.Columns) == 0 {
-				t.number(len(record))
+			if err := t.number(line, len(record)); err != nil {
+				return err
 			}
 		}
 		values = values[:0]
@@ -293,7 +293,7 @@ func (t *Table) name(line int, record []string) error {
 	}
 	t.Named = true
 	if len(record) > maxColumns {
-		return atLine(line, fault.New(fault.TooLarge, "There are %d columns, and a table can have %d", len(record), maxColumns))
+		return tooWide(line, len(record))
 	}
 	for _, field := range record {
 		name := strings.Clone(strings.TrimSpace(field))
@@ -307,17 +307,31 @@ func (t *Table) name(line int, record []string) error {
 }
 
 // number gives columns names that have none.
-func (t *Table) number(n int) {
-	for i := range min(n, maxColumns) {
+func (t *Table) number(line, n int) error {
+	if len(t.Columns) > 0 {
+		return nil // the second time
+	}
+	if n > maxColumns {
+		return tooWide(line, n)
+	}
+	for i := range n {
 		t.Columns = append(t.Columns, Column{Name: "c" + strconv.Itoa(i+1)})
 	}
+	return nil
 }
 
-func badRecord(err error) error {
+func tooWide(line, n int) error {
+	return atLine(line, fault.New(fault.TooLarge, "There are %d columns, and a table can have %d", n, maxColumns))
+}
+
+// badRecord words what is wrong with the record that follows the one on a line.
+func badRecord(err error, line int) error {
 	bad, ok := errors.AsType[*csv.ParseError](err)
 	switch {
+	case errors.Is(err, errLong) && line == 0:
+		return fault.New(fault.TooLarge, "The first record is longer than %d MiB; is a quote not closed?", maxRecord>>20)
 	case errors.Is(err, errLong):
-		return fault.New(fault.TooLarge, "A record is longer than %d MiB; is a quote not closed?", maxRecord>>20)
+		return fault.New(fault.TooLarge, "The record behind that of line %d is longer than %d MiB; is a quote not closed?", line, maxRecord>>20)
 	case !ok:
 		return err
 	case errors.Is(err, csv.ErrFieldCount):

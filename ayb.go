@@ -75,6 +75,8 @@ type Engine struct {
 	// snapshotting holds the databases of which a snapshot is being taken, or whose
 	// snapshots are being removed.
 	snapshotting locks
+	// metadata is what rounds know of the copies of the metadata.
+	metadata metadataKeeper
 	// changes are the databases that are noted to have changed.
 	changes changes
 	// copying bounds the exports and imports that are under way.
@@ -118,10 +120,16 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	if e.lock, err = lockFile(filepath.Join(e.cfg.DataPath, "lock")); err != nil {
 		return nil, err
 	}
+	if err := refuseUnrecovered(e.cfg.DataPath); err != nil {
+		return nil, err
+	}
 	if e.emailKeys, err = openEmailKeys(e.cfg); err != nil {
 		return nil, err
 	}
 	if e.store, err = openStore(ctx, e.cfg); err != nil {
+		return nil, err
+	}
+	if err := e.proveKey(ctx); err != nil {
 		return nil, err
 	}
 	if e.runner, err = openRunner(e.cfg); err != nil {
@@ -174,6 +182,9 @@ func (e *Engine) start() {
 	e.background.Go(func() { e.journal.run(ctx) })
 	e.background.Go(func() { e.tidyUp(ctx) })
 	if e.vault != nil && e.cfg.Snapshots.Interval > 0 {
+		if !e.store.CanCopy() {
+			e.log.Info("the metadata are in PostgreSQL and don't go to the bucket; back them up besides, with pg_dump say: ayb recover needs both")
+		}
 		e.background.Go(func() { e.takeRounds(ctx) })
 	}
 	e.background.Go(func() { e.tendOften(ctx) })

@@ -9,7 +9,6 @@ import (
 
 	"ayb/auth"
 	"ayb/fault"
-	"ayb/internal/durable"
 )
 
 // openEmailKeys returns the keys of e-mail tokens: those of the configuration, or
@@ -44,11 +43,5 @@ func makeEmailKey(cfg Config, path string) ([]byte, error) {
 		return nil, err
 	}
 	text := []byte(key + "\n")
-	if err := os.Remove(path + ".new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err := durable.WriteFile(path+".new", text); err != nil {
-		return nil, err
-	}
-	return text, errors.Join(os.Rename(path+".new", path), durable.SyncDir(filepath.Dir(path)))
+	return text, replaceFile(path, text)
 }

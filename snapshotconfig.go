@@ -3,8 +3,6 @@ package ayb
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"time"
 
 	"gocloud.dev/blob"
@@ -48,6 +46,10 @@ type SnapshotConfig struct {
 	// replaced, also if no snapshots are taken. 0: 7 days.
 	KeepReplaced time.Duration
 
+	// KeepMetadata is how many copies of the metadata are kept in the bucket, the
+	// newest. 0: 5.
+	KeepMetadata int
+
 	// Parallel is how many snapshots a round takes at once, and how many are taken
 	// at once because somebody asks. Each has a copy of its database on disk. 0: 2.
 	Parallel int
@@ -75,6 +77,9 @@ func (c SnapshotConfig) problems() (problems []error) {
 	if c.KeepReplaced < 0 {
 		problem("Config.Snapshots.KeepReplaced is negative")
 	}
+	if c.KeepMetadata < 0 {
+		problem("Config.Snapshots.KeepMetadata is negative")
+	}
 	if c.Parallel < 0 {
 		problem("Config.Snapshots.Parallel is negative")
 	}
@@ -90,6 +95,7 @@ func (c SnapshotConfig) problems() (problems []error) {
 // withDefaults returns the configuration with every unset field set.
 func (c SnapshotConfig) withDefaults() SnapshotConfig {
 	c.KeepReplaced = cmp.Or(c.KeepReplaced, 7*24*time.Hour)
+	c.KeepMetadata = cmp.Or(c.KeepMetadata, 5)
 	c.Parallel = cmp.Or(c.Parallel, 2)
 	return c
 }
@@ -104,8 +110,7 @@ func openVault(ctx context.Context, cfg Config, metadata *store.Store) (*snapsho
 	if cfg.Snapshots.Bucket == nil {
 		return nil, nil
 	}
-	name := sha256.Sum256([]byte(cfg.Snapshots.Name))
-	isNew, err := metadata.UseBucket(ctx, hex.EncodeToString(name[:]))
+	isNew, err := metadata.UseBucket(ctx, cfg.Snapshots.bucketID())
 	if err != nil {
 		return nil, err
 	}

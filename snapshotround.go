@@ -42,8 +42,9 @@ type snapshotJob struct {
 }
 
 // round takes a snapshot of every database that has changed, several at once, and
-// prunes what has lapsed of others. What fails is tried again in the next round.
-// It costs two queries of the metadata if there is nothing to do.
+// prunes what has lapsed of others; then a copy of the metadata, if they have
+// changed. What fails is tried again in the next round. It costs three queries of
+// the metadata if there is nothing to do.
 func (e *Engine) round(ctx context.Context) {
 	jobs, err := e.snapshotJobs(ctx)
 	if err != nil {
@@ -53,14 +54,16 @@ func (e *Engine) round(ctx context.Context) {
 		return
 	}
 	e.log.InfoContext(ctx, "Creating snapshots...", "databases", len(jobs))
-	if len(jobs) == 0 {
-		return
+	if len(jobs) > 0 {
+		if err := e.vault.Check(ctx); err != nil {
+			e.bucketFailed(ctx, err)
+			return
+		}
+		if !e.work(ctx, jobs) {
+			return
+		}
 	}
-	if err := e.vault.Check(ctx); err != nil {
-		e.bucketFailed(ctx, err)
-		return
-	}
-	e.work(ctx, jobs)
+	e.roundOfMetadata(ctx)
 }
 
 func (e *Engine) bucketFailed(ctx context.Context, err error) {
@@ -99,8 +102,9 @@ func (e *Engine) snapshotJobs(ctx context.Context) (jobs []snapshotJob, err erro
 }
 
 // work does the jobs, each whatever becomes of the others. Only if the bucket is
-// gone it does not go on: each of them would copy a database for nothing.
-func (e *Engine) work(ctx context.Context, jobs []snapshotJob) {
+// gone it does not go on: each of them would copy a database for nothing. It reports
+// whether it came to the end.
+func (e *Engine) work(ctx context.Context, jobs []snapshotJob) bool {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	next := make(chan snapshotJob)
@@ -124,6 +128,7 @@ func (e *Engine) work(ctx context.Context, jobs []snapshotJob) {
 	}
 	close(next)
 	workers.Wait()
+	return ctx.Err() == nil
 }
 
 // outlived reports a failure, and whether the round can go on after it.

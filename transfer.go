@@ -239,14 +239,7 @@ func (e *Engine) note(t transfer) error {
 	if err := durable.MkdirAll(e.notes()); err != nil {
 		return err
 	}
-	path := e.notePath(t.From.Database)
-	if err := ignoreMissing(os.Remove(path + ".new")); err != nil {
-		return err
-	}
-	if err := durable.WriteFile(path+".new", text); err != nil {
-		return err
-	}
-	return errors.Join(os.Rename(path+".new", path), durable.SyncDir(e.notes()))
+	return replaceFile(e.notePath(t.From.Database), text)
 }
 
 func ignoreMissing(err error) error {

@@ -130,6 +130,24 @@ func (k *EmailKeys) Open(token string, now time.Time, ttl time.Duration) (Opened
 	return OpenedToken{EmailClaim: claim, Hash: hex.EncodeToString(sum[:]), Sealed: sealed}, nil
 }
 
+// keyProof is what a proof of a key says. It is no claim.
+var keyProof = []byte("This was sealed with the key of the server's e-mail tokens.")
+
+// Prove returns a text that shows later, by Proves, whether the first of the keys is
+// still there. It tells nothing about the key. Errors: [fault.Internal].
+func (k *EmailKeys) Prove(now time.Time) (string, error) {
+	proof, err := fernet.EncryptAndSignAtTime(keyProof, k.keys[0], now)
+	if err != nil {
+		return "", fault.Wrap(fault.Internal, err, "No randomness for a token")
+	}
+	return string(proof), nil
+}
+
+// Proves reports whether one of the keys is the one that a proof was made with.
+func (k *EmailKeys) Proves(proof string) bool {
+	return bytes.Equal(fernet.VerifyAndDecrypt([]byte(proof), 0, k.keys), keyProof)
+}
+
 // decodeEmailToken reads URL-safe base64, with or without padding, strictly:
 // nothing may follow, and no bit may be left over.
 func decodeEmailToken(token string) ([]byte, bool) {

@@ -21,7 +21,7 @@ type File struct {
 	Name   string
 	Hash   string // the BLAKE3 hash of the content, in hexadecimal digits
 	Taken  time.Time
-	Size   int64 // in bytes
+	Size   int64 // in bytes; 0: not known
 	Stored int64 // compressed, in bytes
 }
 
@@ -86,7 +86,10 @@ func (v *Vault) DeleteFile(ctx context.Context, name string) error {
 	return v.delete(ctx, key, ErrNoFile)
 }
 
-// statFile returns what the bucket knows of a file, and its key.
+// statFile returns what the bucket knows of a file, and its key. A file whose name
+// ends in a hyphen and its hash can be read although its metadata are lost, as
+// happens when a bucket is copied by a tool that does not know of them; how large
+// it is, and when it was stored first, is not known then.
 func (v *Vault) statFile(ctx context.Context, name string) (File, string, error) {
 	key, err := fileKey(name)
 	if err != nil {
@@ -97,6 +100,12 @@ func (v *Vault) statFile(ctx context.Context, name string) (File, string, error)
 		return File{}, "", v.bucketError(ctx, err, ErrNoFile)
 	}
 	f := File{Name: name, Hash: a.Metadata[metaHash], Stored: a.Size}
+	if f.Hash == "" {
+		if f.Hash = name[strings.LastIndexByte(name, '-')+1:]; catalog.IsSnapshotID(f.Hash) {
+			f.Taken = a.ModTime
+			return f, key, nil
+		}
+	}
 	f.Taken, _ = parseTime(a.Metadata[metaTaken])
 	size, err := strconv.ParseInt(a.Metadata[metaSize], 10, 64)
 	if err != nil || size < 0 || !catalog.IsSnapshotID(f.Hash) {

@@ -67,6 +67,13 @@ func selectDatabases(db bun.IDB, dest any) *bun.SelectQuery {
 // owner does not live, Exists if the owner has a live database of that name in
 // any case, or the id is taken, TooLarge if the owner may have no more.
 func (s *Store) CreateDatabase(ctx context.Context, d catalog.Database) error {
+	return s.AdoptDatabase(ctx, d, "")
+}
+
+// AdoptDatabase is CreateDatabase for a database whose snapshots have a place in the
+// bucket already; empty: they have none. Errors: as CreateDatabase, and Exists also if
+// the place is another's.
+func (s *Store) AdoptDatabase(ctx context.Context, d catalog.Database, place string) error {
 	row := databaseToRow(d)
 	own := answers{badReference: entityMissing, duplicate: databaseTaken}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
@@ -76,7 +83,11 @@ func (s *Store) CreateDatabase(ctx context.Context, d catalog.Database) error {
 		if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil || !d.Written {
 			return err
 		}
-		_, err := tx.NewUpdate().Model((*databaseRow)(nil)).Set("changed = ?", d.Version).Where("id = ?", d.ID).Exec(ctx)
+		note := tx.NewUpdate().Model((*databaseRow)(nil)).Set("changed = ?", d.Version).Where("id = ?", d.ID)
+		if place != "" {
+			note.Set("snapshot_place = ?", place)
+		}
+		_, err := note.Exec(ctx)
 		return err
 	})
 }

@@ -40,12 +40,16 @@ func migrate(ctx context.Context, pool *sql.DB, d dialect, files fs.FS, logger *
 		return err
 	}
 	if done > len(steps) {
-		return fault.New(fault.Conflict,
-			"The metadata database was made by a newer ayb (schema %d, this ayb knows %d); start that version, or a newer one", done, len(steps))
+		return newerSchema(done, len(steps))
 	}
 	for i, step := range steps[done:] {
 		if err := apply(ctx, tx, d, files, step, done+i+1); err != nil {
 			return fmt.Errorf("%s: %w", step, err)
+		}
+	}
+	if d.count != nil {
+		if err := d.count(ctx, tx); err != nil {
+			return err
 		}
 	}
 	if err := tx.Commit(); err != nil {
@@ -55,6 +59,11 @@ func migrate(ctx context.Context, pool *sql.DB, d dialect, files fs.FS, logger *
 		logger.InfoContext(ctx, "metadata schema brought up to date", "from", done, "to", len(steps))
 	}
 	return nil
+}
+
+func newerSchema(have, know int) error {
+	return fault.New(fault.Conflict,
+		"The metadata database was made by a newer ayb (schema %d, this ayb knows %d); start that version, or a newer one", have, know)
 }
 
 const lastVersion = "SELECT coalesce(max(version), 0) FROM schema_migration"

@@ -55,6 +55,27 @@ func (s *Store) SnapshotState(ctx context.Context, id catalog.ID) (SnapshotState
 	return row.state(), err
 }
 
+// SnapshotStates lists what is remembered of the snapshots of all databases, deleted
+// ones and those of deleted owners included, in the order of their ids. Errors:
+// Invalid (the cursor).
+func (s *Store) SnapshotStates(ctx context.Context, page catalog.Page) (catalog.List[SnapshotState], error) {
+	var rows []snapshotRow
+	after, err := parseCursor(page.After, "states", 1)
+	if err != nil {
+		return catalog.List[SnapshotState]{}, err
+	}
+	err = s.read(ctx, nil, func(ctx context.Context) error {
+		q := selectDatabases(s.db, &rows).Order("d.id").Limit(oneMore(page))
+		if after != nil {
+			q.Where("d.id > ?", after.texts[0])
+		}
+		return q.Scan(ctx)
+	})
+	return paginate(rows, page, snapshotRow.state, func(r snapshotRow) cursor {
+		return cursor{"states", 0, []string{r.ID.String()}}
+	}), err
+}
+
 // ChangedDatabases lists the live databases of live owners that have a change
 // noted, those first whose change was noted first. Errors: Invalid (the cursor).
 func (s *Store) ChangedDatabases(ctx context.Context, page catalog.Page) (catalog.List[SnapshotState], error) {

@@ -37,6 +37,9 @@ func sqliteDialect() dialect {
 		text:    "TEXT",
 
 		hasSchema: "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migration'",
+
+		copies: true,
+		count:  countChangesOf,
 	}
 }
 

@@ -63,6 +63,7 @@ type Store struct {
 	db      *bun.DB
 	now     func() time.Time
 	bound   tokenBound
+	copies  bool          // the metadata are in a file
 	writers chan struct{} // holds one element for each write under way
 	closed  atomic.Bool
 
@@ -88,6 +89,9 @@ type dialect struct {
 	lock    string                                                 // what a migration does first so that two cannot race
 
 	hasSchema string // counts the tables schema_migration
+
+	copies bool                                        // there is a file to copy
+	count  func(ctx context.Context, tx *sql.Tx) error // has changes counted, after the migrations; nil: they are not
 }
 
 // dialectOf chooses by the scheme of a URL. Errors: Invalid.
@@ -150,6 +154,7 @@ func newStore(pool *sql.DB, d dialect, opt *Options) *Store {
 	return &Store{
 		db:      bun.NewDB(pool, d.bun),
 		now:     now,
+		copies:  d.copies,
 		writers: make(chan struct{}, d.writers),
 
 		databaseLimit: opt.Databases,

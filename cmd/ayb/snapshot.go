@@ -20,6 +20,7 @@ type snapshotConfig struct {
 	bucketConfig
 	Method         string
 	KeepReplaced   time.Duration
+	KeepMetadata   int64
 	Parallel       int64
 	BytesPerSecond int64
 	Automation     struct {
@@ -37,7 +38,7 @@ const (
 
 // newSnapshotConfig returns the configuration of someone who has said nothing.
 func newSnapshotConfig() (c snapshotConfig) {
-	c.Method, c.KeepReplaced, c.Parallel = methodVacuum, 7*day, 2
+	c.Method, c.KeepReplaced, c.KeepMetadata, c.Parallel = methodVacuum, 7*day, 5, 2
 	c.Automation.Interval, c.Automation.MaxSnapshots = 10*time.Minute, 3
 	return c
 }
@@ -69,6 +70,7 @@ func (c *snapshotConfig) settings() []*setting {
 		entry("force_path_style", boolValue{&b.ForcePathStyle}, "Whether the bucket's name stands in the path."),
 		entry("sqlite_method", textValue{&c.Method, oneOf(methodVacuum, methodBackup)}, `How SQLite databases are copied: "Vacuum" writes a compact file, "Backup" copies the pages as they are, which is faster.`),
 		entry("keep_replaced", durationValue{&c.KeepReplaced, time.Minute}, "How long what a restore or an import has replaced is kept."),
+		entry("keep_metadata", numberValue{&c.KeepMetadata, 1, 1000}, "How many copies of the metadata are kept in the bucket, the newest."),
 		entry("parallel", numberValue{&c.Parallel, 1, 64}, "Snapshots that a round takes at once; each has a copy of its database on disk."),
 		speed,
 		interval,
@@ -114,7 +116,8 @@ func (c *snapshotConfig) engine() ayb.SnapshotConfig {
 	prefix, _ := c.prefix() // checked when it was read
 	cfg := ayb.SnapshotConfig{
 		Name:        strings.Join([]string{c.URL, c.EndpointURL, c.Bucket, prefix}, " "),
-		SetMetadata: setBucketMetadata, KeepReplaced: c.KeepReplaced, Parallel: int(c.Parallel), BytesPerSecond: c.BytesPerSecond,
+		SetMetadata: setBucketMetadata, KeepReplaced: c.KeepReplaced, KeepMetadata: int(c.KeepMetadata), Parallel: int(c.Parallel),
+		BytesPerSecond: c.BytesPerSecond,
 	}
 	if c.Method == methodBackup {
 		cfg.Method = hosting.CopyPages

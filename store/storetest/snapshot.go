@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -111,6 +113,38 @@ var snapshotTests = []test{
 		must(t, f.PurgeDatabase(ctx, d.ID))
 		_, err = f.SnapshotState(ctx, d.ID)
 		refused(t, err, fault.NotFound)
+	}},
+	{"a_database_is_adopted_with_its_place_or_not_at_all", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		e := f.newEntity(t, "adopting")
+		d := f.newDatabase(t, e, "a")
+		must(t, f.ClaimPlace(ctx, d.ID, "adopting/a"))
+		other := d
+		other.ID, other.Version, other.Slug, other.Written = f.newID(), f.newID(), "b", true
+		refused(t, f.AdoptDatabase(ctx, other, "adopting/A"), fault.Exists)
+		_, err := f.Database(ctx, e.ID, "b")
+		refused(t, err, fault.NotFound)
+		must(t, f.AdoptDatabase(ctx, other, "adopting/a~2"))
+		must(t, f.DeleteDatabase(ctx, d.ID, f.clock.Now()))
+		all := collect(t, 1, func(p catalog.Page) (catalog.List[store.SnapshotState], error) { return f.SnapshotStates(ctx, p) })
+		d.Deleted = f.stored(f.clock.Now())
+		for i, want := range []store.SnapshotState{{Database: d, Place: "adopting/a"}, {Database: other, Place: "adopting/a~2", Changed: other.Version}} {
+			at := slices.IndexFunc(all, func(s store.SnapshotState) bool { return s.ID == want.ID })
+			if at < i {
+				t.Fatalf("%s is not among %+v, or not in order", want.Ref(), all)
+			}
+			same(t, all[at], want)
+		}
+	}},
+	{"what_shows_a_key_is_kept", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		for _, proof := range []string{"one", strings.Repeat("2", 500)} {
+			must(t, f.SetKeyProof(ctx, proof))
+			state, err := f.State(ctx)
+			must(t, err)
+			same(t, state.KeyProof, proof)
+		}
+		refused(t, f.SetKeyProof(ctx, strings.Repeat("3", 501)), fault.Invalid)
 	}},
 	{"lapses_and_proofs_are_kept", func(t *testing.T, f *fixture) {
 		ctx := context.Background()

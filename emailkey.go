@@ -21,11 +21,19 @@ func openEmailKeys(cfg Config) (*auth.EmailKeys, error) {
 	case cfg.Mail == nil:
 		return nil, nil
 	}
-	path := filepath.Join(cfg.DataPath, "fernet.key")
+	path := filepath.Join(cfg.DataPath, emailKeyName)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		text, err = makeEmailKey(cfg, path)
 	}
+	return parseEmailKeyFile(text, err)
+}
+
+// emailKeyName is the file in the data path that holds the key, if none is
+// configured.
+const emailKeyName = "fernet.key"
+
+func parseEmailKeyFile(text []byte, err error) (*auth.EmailKeys, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The file fernet.key in the data path can't be made or read")
 	}

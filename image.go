@@ -12,6 +12,7 @@ import (
 	"ayb/fault"
 	"ayb/hosting"
 	"ayb/internal/durable"
+	"ayb/snapshot"
 )
 
 // An image is a copy of a database on its way to a snapshot, or from one: a file
@@ -138,14 +139,15 @@ func (img *image) copy(ctx context.Context, from hosting.DB, method hosting.Copy
 }
 
 // adopt makes sure that the image, which is of a snapshot, is a sound database that
-// the Runner can work on. Errors: [ErrUnavailable].
+// the Runner can work on. Errors: [ErrUnavailable], with the cause snapshot.ErrDamaged
+// if it is not.
 func (img *image) adopt(ctx context.Context, depth hosting.CheckDepth) error {
 	err := hosting.UseLog(img.path())
 	if err == nil {
 		err = img.check(ctx, depth)
 	}
 	if kind := fault.KindOf(err); kind == fault.Invalid || kind == fault.Internal {
-		return fault.Wrap(fault.Unavailable, err, "The snapshot holds a damaged database and was not used; choose another one, and tell whoever runs the server")
+		return fault.Wrap(fault.Unavailable, errors.Join(snapshot.ErrDamaged, err), "The snapshot holds a damaged database and was not used; choose another one, and tell whoever runs the server")
 	}
 	return err
 }

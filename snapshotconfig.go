@@ -117,7 +117,11 @@ func openVault(ctx context.Context, cfg Config, metadata *store.Store) (*snapsho
 	if isNew {
 		cfg.Logger.InfoContext(ctx, "snapshots go to a bucket that was not used before; the next round takes one of every database")
 	}
+	return newVault(cfg), nil
+}
+
+func newVault(cfg Config) *snapshot.Vault {
 	return snapshot.New(cfg.Snapshots.Bucket, snapshot.Options{
 		BytesPerSecond: cfg.Snapshots.BytesPerSecond, SetMetadata: cfg.Snapshots.SetMetadata, Logger: cfg.Logger, Now: cfg.Now,
-	}), nil
+	})
 }

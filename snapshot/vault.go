@@ -117,6 +117,13 @@ func (p Place) Again(n int) Place {
 	return p
 }
 
+// ParsePlace reads the form that String writes. Errors: [fault.Invalid].
+func ParsePlace(text string) (Place, error) {
+	entity, database, _ := strings.Cut(text, "/")
+	p := Place{catalog.Slug(entity), database}
+	return p, p.check()
+}
+
 // Ref returns the name of the database that a place is for, without the number.
 func (p Place) Ref() catalog.Ref {
 	database, _, _ := strings.Cut(p.Database, "~")

@@ -47,6 +47,17 @@ func (s *Store) State(ctx context.Context) (State, error) {
 	return row.state(), err
 }
 
+// Totals returns how many entities and databases live.
+func (s *Store) Totals(ctx context.Context) (entities, databases int64, err error) {
+	err = s.read(ctx, nil, func(ctx context.Context) (err error) {
+		if entities, err = s.db.NewSelect().Table("entity").Where("deleted_at IS NULL").Count(ctx); err == nil {
+			databases, err = s.db.NewSelect().Table("database").Where("deleted_at IS NULL").Count(ctx)
+		}
+		return err
+	})
+	return entities, databases, err
+}
+
 // SetKeyProof keeps what shows which key was used, of at most 500 characters.
 func (s *Store) SetKeyProof(ctx context.Context, proof string) error {
 	return s.write(ctx, nil, func(ctx context.Context, tx bun.Tx) error {

@@ -345,7 +345,7 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 // chooseMetadata returns the copies that may be used, the newest first.
 func (r *recovery) chooseMetadata(list []MetadataCopy) ([]MetadataCopy, error) {
 	if len(list) == 0 {
-		return nil, fault.New(fault.NotFound, "The bucket has no copy of the metadata, from which accounts could be brought back. Check bucket and path_prefix of [snapshots]. If it never had one, start a server, have the accounts registered, stop it, and run ayb recover --adopt-unknown")
+		return nil, fault.New(fault.NotFound, "The bucket has no copy of the metadata, from which accounts could be brought back. Check bucket and path_prefix of [snapshots]. If it never had one, start a server, have the accounts registered, stop it, and run ayb recover --adopt_unknown")
 	}
 	if r.opt.From != "" {
 		list = slices.DeleteFunc(list, func(m MetadataCopy) bool { return m.Name != r.opt.From && m.Lineage != r.opt.From })
@@ -411,7 +411,7 @@ func (r *recovery) proveKey(state store.State) error {
 	if keys == nil {
 		what = "The key of e-mail tokens that the server had is missing"
 	}
-	return fault.New(fault.Invalid, "%s. Put authentication.fernet_key of the former configuration in place, or the file %s of the former data path into the data path. If it is lost, --new-key goes on without; links in e-mails that were sent stop working then, and nothing else", what, emailKeyName)
+	return fault.New(fault.Invalid, "%s. Put authentication.fernet_key of the former configuration in place, or the file %s of the former data path into the data path. If it is lost, --new_key goes on without; links in e-mails that were sent stop working then, and nothing else", what, emailKeyName)
 }
 
 // emailKeys returns the keys that there are; nil if there are none. It makes none.

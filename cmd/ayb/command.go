@@ -33,6 +33,7 @@ type commands struct {
 		Check checkCommand `cmd:"" help:"Check the configuration, and report all of its problems."`
 	} `cmd:"" help:"Work with the server's configuration."`
 	Snapshots  snapshotsCommand  `cmd:"" help:"Find out whether snapshots can be restored; for whoever runs the server."`
+	Recover    recoverCommand    `cmd:"" help:"Bring a server back from its bucket, on an empty machine; for whoever runs the server."`
 	Admin      adminCommand      `cmd:"" help:"Set quotas and see who uses what; for whoever runs the server."`
 	Doctor     doctorCommand     `cmd:"" help:"Look at everything the server needs, and say what to do. Changes nothing."`
 	Health     healthCommand     `cmd:"" help:"Ask the server of this configuration whether it answers."`

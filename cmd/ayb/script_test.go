@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -37,6 +38,9 @@ import (
 //	query NAME E/D SQL      sends SQL as an account, or as "nobody"; answer follows
 //	await FILE              waits until a file has content
 //	snapshots NAME E/D N    waits until an account sees N snapshots of a database
+//	newer NAME E/D FILE     waits until an account sees a snapshot of a database that is not
+//	                        in a file
+//	configured NAME...      gives variables of the story to servers as well, from now on
 //	s3 BUCKET               starts a server of S3 with a bucket, and sets the variables for it
 //	drop BUCKET             removes the bucket with all that is in it
 func TestScript(t *testing.T) {
@@ -68,7 +72,10 @@ func TestScript(t *testing.T) {
 			"query":   storyCommand((*story).query),
 			"await":   storyCommand((*story).await),
 
+			"configured": storyCommand((*story).configured),
+
 			"snapshots": storyCommand((*story).snapshots),
+			"newer":     storyCommand((*story).newer),
 			"s3":        storyCommand((*story).startS3),
 			"drop":      storyCommand((*story).dropBucket),
 		},
@@ -253,23 +260,48 @@ func (s *story) await(ts *testscript.TestScript, args []string) {
 	}
 }
 
+func (s *story) configured(ts *testscript.TestScript, args []string) {
+	for _, name := range args {
+		s.environ = append(s.environ, name+"="+ts.Getenv(name))
+	}
+}
+
 func (s *story) snapshots(ts *testscript.TestScript, args []string) {
 	argumentCount(ts, args, 3, 3)
+	s.awaitSnapshots(ts, args, args[2]+" snapshots", func(ids []string) bool { return fmt.Sprint(len(ids)) == args[2] })
+}
+
+func (s *story) newer(ts *testscript.TestScript, args []string) {
+	argumentCount(ts, args, 3, 3)
+	known := ts.ReadFile(args[2])
+	s.awaitSnapshots(ts, args, "snapshots that are newer", func(ids []string) bool {
+		return slices.ContainsFunc(ids, func(id string) bool { return !strings.Contains(known, id) })
+	})
+}
+
+// awaitSnapshots asks for the snapshots of a database until they are as wanted.
+func (s *story) awaitSnapshots(ts *testscript.TestScript, args []string, what string, wanted func(ids []string) bool) {
 	deadline := time.After(patience)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		s.curl(ts, []string{s.server.url + "/v1/" + args[1] + "/list_snapshots", "-H", ts.Getenv(args[0])})
-		if fmt.Sprint(strings.Count(s.body, `"snapshot_id"`)) == args[2] {
+		var ids []string
+		for _, match := range snapshotIDs.FindAllStringSubmatch(s.body, -1) {
+			ids = append(ids, match[1])
+		}
+		if wanted(ids) {
 			return
 		}
 		select {
 		case <-tick.C:
 		case <-deadline:
-			ts.Fatalf("there are not %s snapshots of %s: %s\n%s", args[2], args[1], s.body, s.server.errout)
+			ts.Fatalf("there are no %s of %s: %s\n%s", what, args[1], s.body, s.server.errout)
 		}
 	}
 }
+
+var snapshotIDs = regexp.MustCompile(`"snapshot_id":"([0-9a-f]{64})"`)
 
 func (s *story) startS3(ts *testscript.TestScript, args []string) {
 	argumentCount(ts, args, 1, 1)

@@ -236,6 +236,7 @@ func (c *call) done(err *error) {
 		return // the engine is closed
 	}
 	defer c.free()
+	c.e.noteFull(context.Background(), *err)
 	switch trail := c.action.Trail(); {
 	case c.refused || trail == auth.Recorded && c.decided:
 		if *err != nil && !c.e.failures.admit(c.caller) {

@@ -35,6 +35,7 @@ import (
 	"ayb/auth"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/internal/durable"
 	"ayb/snapshot"
 	"ayb/store"
 )
@@ -79,6 +80,7 @@ type Engine struct {
 	metadata metadataKeeper
 	// changes are the databases that are noted to have changed.
 	changes changes
+	disk    disk
 	// copying bounds the exports and imports that are under way.
 	copying shares
 	// measuring holds the owners whose databases are being added up.
@@ -108,6 +110,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	e := &Engine{cfg: cfg.withDefaults(), calls: newGate(), stop: func() {}}
 	e.log, e.ids = e.cfg.Logger, &ids{now: e.cfg.Now, random: e.cfg.Random}
 	e.copying.all, e.copying.each = e.cfg.Limits.Copies, e.cfg.Limits.AccountCopies
+	e.disk = disk{dir: e.cfg.owners(), reserve: e.cfg.Limits.DiskReserve, free: durable.Free}
 	e.requests, e.failures = newRateLimit(e.cfg.RequestRate, e.cfg.Now), newRateLimit(failureRecords, e.cfg.Now)
 	defer func() {
 		if err != nil {

@@ -114,6 +114,10 @@ type Limits struct {
 	// 64, and 4.
 	Copies, AccountCopies int
 
+	// DiskReserve is how many bytes of the disk stay free for queries: snapshots,
+	// restores, imports and exports that would leave less are refused. 0: 100 MiB.
+	DiskReserve int64
+
 	// Databases is how many databases one entity may have. 0: any number.
 	Databases int64
 
@@ -237,6 +241,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Limits.AccountCopies == 0 {
 		c.Limits.AccountCopies = 4
+	}
+	if c.Limits.DiskReserve == 0 {
+		c.Limits.DiskReserve = defaultDiskReserve
 	}
 	if c.Now == nil {
 		c.Now = time.Now

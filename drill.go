@@ -67,7 +67,7 @@ func (e *Engine) drill(ctx context.Context, db Database) (Snapshot, error) {
 		return newest, err
 	}
 	defer img.discard()
-	if _, err := e.vault.Fetch(ctx, parsePlace(state.Place), newest.ID, img.path(), nil); err != nil {
+	if _, err := img.fetch(ctx, parsePlace(state.Place), newest, nil); err != nil {
 		return newest, err
 	}
 	if err := img.adopt(ctx, hosting.IntegrityCheck); err != nil {

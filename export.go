@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"ayb/auth"
@@ -89,9 +90,33 @@ func (c *call) exportFile(ctx context.Context, w io.Writer) (err error) {
 				return err
 			}
 		}
-		if _, err = c.e.runner.Copy(ctx, fileOf(c.database), hosting.CopyVacuum, w); !c.mend(ctx, &err) {
+		if err = c.copyTo(ctx, w); !c.mend(ctx, &err) {
 			return err
 		}
 	}
 	return errMoving
+}
+
+// copyTo has the Runner make a copy on its side and hand it over.
+func (c *call) copyTo(ctx context.Context, w io.Writer) error {
+	_, give, err := c.e.claimCopies(1, fileOf(c.database))
+	if err != nil {
+		return err
+	}
+	give = sync.OnceFunc(give)
+	defer give()
+	_, err = c.e.runner.Copy(ctx, fileOf(c.database), hosting.CopyVacuum, &handedOver{w, give})
+	return err
+}
+
+// A handedOver is a writer to which a copy is handed that has been made.
+type handedOver struct {
+	io.Writer
+	made func()
+}
+
+// Write writes.
+func (w *handedOver) Write(p []byte) (int, error) {
+	w.made()
+	return w.Writer.Write(p)
 }

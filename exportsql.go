@@ -10,22 +10,19 @@ import (
 	"ayb/fault"
 	"ayb/hosting"
 	"ayb/internal/dump"
+	"ayb/internal/durable"
 )
 
 // exportSQL writes a text of SQL. It is read through one session that may only
 // read, by the walls that stand around all SQL, and gathered in a file, so that the
 // session ends as soon as the database has been read.
 func (c *call) exportSQL(ctx context.Context, w io.Writer) error {
-	size, err := hosting.Size(c.e.cfg.owners(), fileOf(c.database))
-	if err != nil {
-		return err
-	}
 	text, err := c.e.spool(c.database.Owner)
 	if err != nil {
 		return err
 	}
 	defer text.Close()
-	if err := c.dump(ctx, &boundedFile{text, dumpRoom(size)}); err != nil {
+	if err := c.spoolDump(ctx, text); err != nil {
 		return err
 	}
 	if _, err := text.Seek(0, io.SeekStart); err != nil {
@@ -33,6 +30,16 @@ func (c *call) exportSQL(ctx context.Context, w io.Writer) error {
 	}
 	_, err = io.Copy(w, contextReader{ctx, text})
 	return err
+}
+
+// spoolDump writes the database to a file, which is about as large.
+func (c *call) spoolDump(ctx context.Context, text *os.File) error {
+	size, give, err := c.e.claimCopies(1, fileOf(c.database))
+	if err != nil {
+		return err
+	}
+	defer give()
+	return c.dump(ctx, &boundedFile{c.e.disk.writer(text, size), dumpRoom(size)})
 }
 
 // dump writes the database as it is at one moment to w.
@@ -77,7 +84,7 @@ func dumpRoom(size int64) int64 { return 16*size + 16<<20 }
 
 // A boundedFile is a file that takes so many bytes.
 type boundedFile struct {
-	*os.File
+	*diskWriter
 	room int64
 }
 
@@ -86,8 +93,7 @@ func (f *boundedFile) Write(p []byte) (int, error) {
 	if f.room -= int64(len(p)); f.room < 0 {
 		return 0, fault.New(fault.TooLarge, "As a text of SQL the database would be many times its size; export it as a SQLite file")
 	}
-	n, err := f.File.Write(p)
-	return n, unspooled(err)
+	return f.diskWriter.Write(p)
 }
 
 // incomingDir is the directory of an owner for files that have arrived, or are about to leave.
@@ -112,10 +118,7 @@ func (e *Engine) spool(owner ID) (*os.File, error) {
 }
 
 func unspooled(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fault.Wrap(fault.Unavailable, err, "The server has no room for the copy, or can't write it; please tell whoever runs this server")
+	return durable.Fault(err, "The server can't write the copy; please tell whoever runs this server")
 }
 
 // A contextReader reads until its context is done.

@@ -55,7 +55,7 @@ func (e *Engine) noteImage(db Database) (*image, error) {
 }
 
 func (img *image) unmade(err error) error {
-	return errors.Join(fault.Wrap(fault.Unavailable, err, "The server can't make a copy of the database; please tell whoever runs it"), img.remove())
+	return errors.Join(diskError(err), img.remove())
 }
 
 func (img *image) note() error {
@@ -127,15 +127,32 @@ func (e *Engine) copyOf(ctx context.Context, db Database, method hosting.CopyMet
 // copy makes the file of the image out of a version of a database. Errors: as
 // hosting.Runner.Copy.
 func (img *image) copy(ctx context.Context, from hosting.DB, method hosting.CopyMethod) error {
+	size, give, err := img.e.claimCopies(2, from) // the Runner's and this one
+	if err != nil {
+		return err
+	}
+	defer give()
 	f, err := os.OpenFile(img.path(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return diskError(err)
 	}
-	_, err = img.e.runner.Copy(ctx, from, method, diskWriter{f})
+	_, err = img.e.runner.Copy(ctx, from, method, img.e.disk.writer(f, size))
 	if e := f.Close(); err == nil {
 		err = diskError(e)
 	}
 	return err
+}
+
+// fetch makes the file of the image out of a snapshot in the bucket, and returns that
+// with its size, which not every object says beforehand. Errors: as
+// snapshot.Vault.Fetch.
+func (img *image) fetch(ctx context.Context, place snapshot.Place, s Snapshot, told func(done int64)) (Snapshot, error) {
+	give, err := img.e.disk.claim(max(s.Size, s.Stored))
+	if err != nil {
+		return s, err
+	}
+	defer give()
+	return img.e.vault.Fetch(ctx, place, s.ID, img.path(), told)
 }
 
 // adopt makes sure that the image, which is of a snapshot, is a sound database that
@@ -164,22 +181,6 @@ func (img *image) makeFirst(db Database) error {
 		return unmovable(err)
 	}
 	return unmovable(img.e.renameVersion(img.file, db.Version))
-}
-
-// A diskWriter makes faults of failures to write a file of this machine.
-type diskWriter struct{ f *os.File }
-
-// Write writes.
-func (w diskWriter) Write(p []byte) (int, error) {
-	n, err := w.f.Write(p)
-	return n, diskError(err)
-}
-
-func diskError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fault.Wrap(fault.Unavailable, err, "The server can't write a copy of the database; its disk may be full. Please tell whoever runs it")
 }
 
 func (e *Engine) imageNotes() string { return filepath.Join(e.cfg.DataPath, "images") }

@@ -16,11 +16,16 @@ import (
 // ImportOptions are the optional settings of Import.
 type ImportOptions struct {
 	Format ExportFormat // what is sent; default: ExportSQLite
+	Size   int64        // how many bytes that is at least, if it is known: what there is no room for is not read; default: 0
 
 	// Replace says that what is sent takes the place of what has been written to the
 	// database, which can be undone.
 	Replace bool
 }
+
+// importCopies is how often what is imported is on disk at once, at most: as it was
+// sent, as a database, and written anew or as a log.
+const importCopies = 3
 
 // Imported is what an import has led to.
 type Imported struct {
@@ -63,6 +68,11 @@ func (e *Engine) Import(ctx context.Context, p Principal, ref string, r io.Reade
 	if err := im.allowed(c.database); err != nil {
 		return Imported{}, err
 	}
+	unclaim, err := c.claimImport(opt.Size)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer unclaim()
 	if opt.Format == ExportSQL {
 		im.upload.Format = hosting.UploadSQL
 	}
@@ -113,6 +123,18 @@ func (e *Engine) authorizeImport(ctx context.Context, p Principal, ref string) (
 	return c, c.allowHere(ctx)
 }
 
+// claimImport claims what an import of so many bytes takes.
+func (c *call) claimImport(size int64) (give func(), err error) {
+	if size > c.e.cfg.Limits.ImportBytes {
+		return nil, errLargeImport(c.e.cfg.Limits.ImportBytes)
+	}
+	return c.e.disk.claim(importCopies * max(size, 0))
+}
+
+func errLargeImport(bound int64) error {
+	return fault.New(fault.TooLarge, "What was sent is larger than limits.import_bytes or the quota allows: %d bytes", bound)
+}
+
 // receive writes what r has to where the Runner finds it. The caller calls remove.
 func (c *call) receive(ctx context.Context, upload ID, r io.Reader) (remove func(), err error) {
 	path := hosting.UploadPath(c.e.cfg.owners(), c.database.Owner, upload)
@@ -136,12 +158,12 @@ func (c *call) gather(ctx context.Context, f *os.File, r io.Reader, bound int64)
 	most := c.e.cfg.Limits.WithDefaults().StreamTime
 	limited, cancel := context.WithTimeoutCause(ctx, most, errSlowCopy)
 	defer cancel()
-	n, err := io.Copy(diskWriter{f}, io.LimitReader(contextReader{limited, r}, bound+1))
+	n, err := io.Copy(c.e.disk.writer(f, 0), io.LimitReader(contextReader{limited, r}, bound+1))
 	switch {
 	case err != nil && errors.Is(context.Cause(limited), errSlowCopy):
 		return fault.New(fault.TimedOut, "What was sent did not arrive within limits.stream_time (%v); compress it, or use a faster connection", most)
 	case err == nil && n > bound:
-		return fault.New(fault.TooLarge, "What was sent is larger than limits.import_bytes or the quota allows: %d bytes", bound)
+		return errLargeImport(bound)
 	}
 	return err
 }

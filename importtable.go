@@ -20,6 +20,7 @@ type TableImport struct {
 	Table  string // made if it is not there
 	Format string // csv, tsv or jsonl
 	Header string // of csv and tsv, whether the first line has the names of the columns: yes, no or auto; default: auto
+	Size   int64  // as of ImportOptions
 }
 
 // ImportTable reads rows from r to its end and adds them to a table, in one
@@ -50,6 +51,11 @@ func (e *Engine) ImportTable(ctx context.Context, p Principal, ref string, r io.
 		return 0, err
 	}
 	defer give()
+	unclaim, err := c.claimImport(into.Size)
+	if err != nil {
+		return 0, err
+	}
+	defer unclaim()
 	file, err := c.spoolUpload(ctx, r)
 	if err != nil {
 		return 0, err

@@ -185,7 +185,7 @@ func (r *restore) download(ctx context.Context, img *image, room room) error {
 	}
 	total := s.Size
 	r.told(0, total)
-	s, err = r.e.vault.Fetch(ctx, place, r.id, img.path(), func(done int64) { r.told(done, total) })
+	s, err = img.fetch(ctx, place, s, func(done int64) { r.told(done, total) })
 	if err != nil {
 		return err
 	}

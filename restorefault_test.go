@@ -130,8 +130,12 @@ func restoreScene(t testing.TB, dir string, p *points) (eng *ayb.Engine, first s
 	eng, err = ayb.Open(ctx, cfg)
 	must(t, err)
 	end = func() { must(t, errors.Join(eng.Close(), inner.Close(), b.Close())) }
-	if list, err := eng.Snapshots(ctx, ayb.System, "alice/db", ayb.Page{}); err == nil && len(list.Items) > 0 {
+	list, err := eng.Snapshots(ctx, ayb.System, "alice/db", ayb.Page{})
+	if err == nil && len(list.Items) > 0 {
 		return eng, list.Items[len(list.Items)-1].ID, end
+	}
+	if !errors.Is(err, ayb.ErrNotFound) {
+		t.Fatalf("a scene that was made before has %v, %v", list, err)
 	}
 	_, err = eng.CreateEntity(ctx, ayb.System, "alice", nil)
 	must(t, err)

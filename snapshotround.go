@@ -140,6 +140,7 @@ func (e *Engine) outlived(ctx context.Context, job snapshotJob, err error) bool 
 		return true
 	}
 	e.log.WarnContext(ctx, fmt.Sprintf("Unable to snapshot database %s: %v", job.ref, err))
+	e.noteFull(ctx, err)
 	if !errors.Is(err, fault.Unavailable) {
 		return true
 	}

@@ -177,10 +177,7 @@ func (e *Engine) settleLater(database ID, resume func()) {
 }
 
 func unmovable(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fault.Wrap(fault.Unavailable, err, "The database's files can't be moved; please tell whoever runs this server")
+	return durable.Fault(err, "The database's files can't be moved; please tell whoever runs this server")
 }
 
 // copyVersion makes the new version of the same files, as links where the file

@@ -8,6 +8,7 @@ import (
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/internal/durable"
 	"ayb/snapshot"
 	"ayb/store"
 )
@@ -200,6 +201,8 @@ var (
 	ErrOwnerAccess = errors.New("the owner's access can't be changed")
 	// ErrNoSnapshot is the cause when a database has no such snapshot.
 	ErrNoSnapshot = snapshot.ErrNoSnapshot
+	// ErrDiskFull is the cause when a disk of the server is full, or nearly.
+	ErrDiskFull = durable.ErrFull
 	// ErrReserved is the cause when a name is kept for ayb itself.
 	ErrReserved = errors.New("reserved name")
 	// ErrMail is the cause when an e-mail can't be sent.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ayb/fault"
+	"ayb/internal/durable"
 )
 
 // Copy implements Runner. The image is made in a temporary file of the owner and
@@ -42,7 +43,7 @@ func (db *database) image(ctx context.Context, method CopyMethod) (_ *os.File, e
 		dir, err = os.MkdirTemp(dir, "")
 	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "The server can't make a copy of the database")
+		return nil, durable.Fault(err, "The server can't make a copy of the database")
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, fileName)

@@ -103,7 +103,7 @@ func (db *database) create() error {
 	}
 	err := db.materialize()
 	if !db.exists() {
-		return fault.Wrap(fault.Unavailable, err, "The server can't make the file of the database; nothing was written")
+		return durable.Fault(err, "The server can't make the file of the database; nothing was written")
 	}
 	if err := db.weighed(); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The file of the database can't be read; please tell whoever runs this server")

@@ -11,6 +11,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"ayb/fault"
+	"ayb/internal/durable"
 	"ayb/internal/walls"
 )
 
@@ -106,8 +107,8 @@ func (c *conn) fault(err error) error {
 		}
 		return made(fault.Busy, "The database is in use by another transaction; try again")
 	case sqlite3.IOERR, sqlite3.CANTOPEN, sqlite3.PROTOCOL:
-		if cause := c.jail.trouble; isDiskFull(cause) {
-			return fault.Wrap(fault.Unavailable, cause, "The server's disk is full; nothing was written")
+		if cause := c.jail.trouble; durable.IsFull(cause) {
+			return durable.Full(cause)
 		}
 		if c.db.r.down.Has(walls.Sentences) {
 			return fault.New(fault.Unavailable, "%v: %v", err, c.jail.trouble)
@@ -135,7 +136,7 @@ func (c *conn) full(err error) error {
 		if f, ok := errors.AsType[*fault.Error](cause); ok {
 			return f
 		}
-		return fault.Wrap(fault.Unavailable, cause, "The server's disk is full; nothing was written")
+		return durable.Full(cause)
 	}
 	if c.ownerFull {
 		return errOwnerFull

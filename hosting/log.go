@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"ayb/fault"
+	"ayb/internal/durable"
 )
 
 // The head of a SQLite file, and where in it is what: https://sqlite.org/fileformat.html
@@ -34,11 +35,7 @@ const (
 // syncs the file, and nothing if that has been done. Nobody may have the file open.
 // Errors: Invalid (it is no SQLite file), Unavailable.
 func UseLog(path string) error {
-	err := useLog(path)
-	if err == nil || fault.KindOf(err) == fault.Invalid {
-		return err
-	}
-	return fault.Wrap(fault.Unavailable, err, "The server can't prepare the database's file; please tell whoever runs it")
+	return durable.Fault(useLog(path), "The server can't prepare the database's file; please tell whoever runs it")
 }
 
 func useLog(path string) error {

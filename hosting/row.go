@@ -14,6 +14,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/durable"
 )
 
 // A stmtRow is the row a statement stands on. Only the types of its values are
@@ -159,14 +160,18 @@ func (b *rowBuffer) spill() error {
 	if b.file == nil {
 		var err error
 		if b.file, err = b.owner.tempFile(); err != nil {
-			return fault.Wrap(fault.Unavailable, err, "The server can't keep the rows to answer; nothing was written")
+			return unkept(err)
 		}
 	}
 	if _, err := b.file.Write(b.mem); err != nil {
-		return fault.Wrap(fault.Unavailable, err, "The server's disk is full; nothing was written")
+		return unkept(err)
 	}
 	b.mem = b.mem[:0]
 	return nil
+}
+
+func unkept(err error) error {
+	return durable.Fault(err, "The server can't keep the rows to answer; nothing was written")
 }
 
 // replay hands over what was kept.

@@ -93,7 +93,7 @@ func (db *database) adopt(ctx context.Context, job Job, upload Upload) error {
 }
 
 func unadoptable(err error) error {
-	return fault.Wrap(fault.Unavailable, err, "The server can't work on the file that was sent; please tell whoever runs this server")
+	return durable.Fault(err, "The server can't work on the file that was sent; please tell whoever runs this server")
 }
 
 // An adoption is a file that a database is to be made of.

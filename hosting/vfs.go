@@ -191,7 +191,7 @@ func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {
 		f.jail.trouble = err
-		if isDiskFull(err) {
+		if durable.IsFull(err) {
 			return n, sqlite3.FULL
 		}
 		return n, err
@@ -234,7 +234,7 @@ func (f *tempFile) WriteAt(p []byte, off int64) (int, error) {
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {
 		f.jail.trouble = err
-		if isDiskFull(err) {
+		if durable.IsFull(err) {
 			return n, sqlite3.FULL
 		}
 	}

@@ -29,9 +29,9 @@ func (x *exchange) importDatabase() (any, error) {
 		if query.Has("replace") {
 			return nil, fault.New(fault.Invalid, "Rows are added to a table; replace is for whole databases")
 		}
-		return x.importTable(ref, ayb.TableImport{Table: query.Get("table"), Format: query.Get("format"), Header: query.Get("header")})
+		return x.importTable(ref, ayb.TableImport{Table: query.Get("table"), Format: query.Get("format"), Header: query.Get("header"), Size: x.r.ContentLength})
 	}
-	opt := ayb.ImportOptions{}
+	opt := ayb.ImportOptions{Size: x.r.ContentLength} // compressed or not
 	switch replace := query.Get("replace"); replace {
 	case "", "false":
 	case "true":

@@ -7,12 +7,12 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"syscall"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 
 	"ayb/fault"
+	"ayb/internal/durable"
 )
 
 // What can be wrong with a snapshot or a bucket, for errors.Is. Each comes as the
@@ -38,8 +38,9 @@ var (
 	// ErrUnreachable: the bucket does not answer, or not with what was asked for
 	// (Unavailable).
 	ErrUnreachable = errors.New("bucket can't be used")
-	// ErrDiskFull: there is no room on the disk of this machine (Unavailable).
-	ErrDiskFull = errors.New("disk full")
+	// ErrDiskFull: there is no room on the disk of this machine, or on that of a
+	// bucket that is a directory (Unavailable).
+	ErrDiskFull = durable.ErrFull
 )
 
 // errImpatient is the cause of a context that ends because a bucket has kept us
@@ -61,7 +62,7 @@ var sentences = map[error]struct {
 	ErrNoBucket:    {fault.Unavailable, "The bucket for snapshots does not exist; whoever runs the server must create it, or correct its name in [snapshots]"},
 	ErrRefused:     {fault.Unavailable, "The bucket for snapshots refuses the server; whoever runs the server must check the credentials in [snapshots] and what they may do"},
 	ErrUnreachable: {fault.Unavailable, "The bucket for snapshots can't be used now; try again later"},
-	ErrDiskFull:    {fault.Unavailable, "The disk of the server is full; whoever runs the server must make room"},
+	ErrDiskFull:    {fault.Unavailable, "The disk of the bucket for snapshots is full; whoever runs the server must make room"},
 }
 
 // failure returns the fault of a sentinel, with a cause for the log. cause may
@@ -128,7 +129,7 @@ func (v *Vault) bucketError(ctx context.Context, err, absent error) error {
 		return failure(ErrNoBucket, err)
 	case slices.Contains(refusals, code), kind == gcerrors.PermissionDenied, errors.Is(err, fs.ErrPermission):
 		return failure(ErrRefused, err)
-	case errors.Is(err, syscall.ENOSPC):
+	case durable.IsFull(err):
 		return failure(ErrDiskFull, err)
 	case kind == gcerrors.NotFound && absent != nil:
 		return v.absence(ctx, absent, err)
@@ -178,8 +179,8 @@ func localError(err error, doing string) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
-	if errors.Is(err, syscall.ENOSPC) {
-		return failure(ErrDiskFull, err)
+	if durable.IsFull(err) {
+		return durable.Full(err)
 	}
 	return fault.Wrap(fault.Internal, err, "The server could not %s", doing)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"ayb/fault"
+	"ayb/internal/durable"
 )
 
 // A reason is why a statement failed, as far as the driver's code tells.
@@ -24,6 +26,7 @@ const (
 	badReference        // a row that it refers to is missing, or a row still refers to it
 	outOfBounds         // a value is too long for its column
 	busy                // the database is there and cannot do it now; it did not
+	full                // there is no room on its disk
 	unreachable         // the database did not answer
 )
 
@@ -52,6 +55,7 @@ var (
 var common = answers{
 	outOfBounds: {fault.Invalid, "A text is longer than the metadata database keeps"},
 	busy:        {fault.Unavailable, "The metadata database can't be reached; try again in a moment"},
+	full:        {fault.Unavailable, "The disk of the metadata database is full; nothing was changed. Try again later, or tell whoever runs this server"},
 	unreachable: {fault.Unavailable, "The metadata database can't be reached; try again in a moment"},
 }
 
@@ -69,6 +73,9 @@ func explain(ctx context.Context, err error, own answers) error {
 		return err
 	}
 	why := reasonOf(err)
+	if why == full {
+		err = fmt.Errorf("%w: %w", durable.ErrFull, err)
+	}
 	for _, known := range []answers{own, common} {
 		if a, ok := known[why]; ok {
 			return a.fault(err)
@@ -117,9 +124,11 @@ func postgresReason(code string) reason {
 		return outOfBounds
 	case "40001", "40P01", "55P03": // serialization, deadlock, lock not available
 		return busy
+	case "53100":
+		return full
 	}
 	switch code[:min(2, len(code))] {
-	case "53": // out of connections, memory or disk
+	case "53": // out of connections or memory
 		return busy
 	case "08", "57", "58": // connection, intervention by an operator, system
 		return unreachable
@@ -137,8 +146,10 @@ func sqliteReason(code sqlite3.ExtendedErrorCode) reason {
 		return outOfBounds
 	}
 	switch code.Code() {
-	case sqlite3.BUSY, sqlite3.LOCKED, sqlite3.FULL, sqlite3.READONLY:
+	case sqlite3.BUSY, sqlite3.LOCKED, sqlite3.READONLY:
 		return busy
+	case sqlite3.FULL:
+		return full
 	case sqlite3.IOERR, sqlite3.CANTOPEN, sqlite3.PROTOCOL, sqlite3.INTERRUPT:
 		return unreachable
 	}

@@ -83,7 +83,7 @@ type limits struct {
 	Columns, FunctionArgs, TriggerDepth, ProgramOps                         int64
 	Readers, QueuedReads, QueuedWrites, BatchWrites                         int64
 	Statements, Sessions, RequestRate                                       int64
-	Tokens, Copies, AccountCopies                                           int64
+	Tokens, Copies, AccountCopies, DiskReserve                              int64
 }
 
 // newConfig returns the configuration of someone who has said nothing.
@@ -101,7 +101,7 @@ func newConfig() *config {
 		WriteStall: 30 * time.Second, QueueTime: 5 * time.Second,
 		SessionIdle: 10 * time.Second, SessionTime: 5 * time.Minute, SessionWriteTime: 30 * time.Second,
 		SQLBytes: 1 << 20, ResultBytes: 100 << 20,
-		ConnectionMemory: 64 << 20, OwnerMemory: 512 << 20, ImportBytes: 1 << 30, TempBytes: 1 << 30, WALBytes: 1 << 30,
+		ConnectionMemory: 64 << 20, OwnerMemory: 512 << 20, ImportBytes: 1 << 30, TempBytes: 1 << 30, WALBytes: 1 << 30, DiskReserve: 100 << 20,
 		Parameters: 32766, ExpressionDepth: 200, CompoundSelect: 100,
 		Columns: 2000, FunctionArgs: 127, TriggerDepth: 32, ProgramOps: 1_000_000,
 		Readers: 8, QueuedReads: 256, QueuedWrites: 4096, BatchWrites: 256, Statements: 64, Sessions: 64, RequestRate: 10, Tokens: 1000,
@@ -320,5 +320,6 @@ func (l limits) engine() ayb.Limits {
 		ImportBytes:   l.ImportBytes,
 		Copies:        int(l.Copies),
 		AccountCopies: int(l.AccountCopies),
+		DiskReserve:   l.DiskReserve,
 	}
 }

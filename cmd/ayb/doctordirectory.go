@@ -12,6 +12,7 @@ import (
 
 	"ayb"
 	"ayb/fault"
+	"ayb/internal/durable"
 )
 
 // How much room there should be for the data, in bytes.
@@ -61,7 +62,7 @@ func (c *config) examineRoom(dir string) []finding {
 	if err := tryWriting(dir); err != nil {
 		return []finding{found(broken, subject, "%s can't be written (%s); give it to the user who runs the server, or set data_path", dir, plain(err))}
 	}
-	free, err := freeBytes(dir)
+	free, err := durable.Free(dir)
 	switch {
 	case err != nil:
 		return []finding{found(warning, subject, "%s can be written; how much room there is can't be told (%s)", dir, plain(err))}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/internal/durable"
 )
 
 // A decoder takes values from the front of a payload. What is too short or makes
@@ -316,7 +318,7 @@ type failure struct {
 
 // knownErrors are those whose identity matters to the Runner or its caller.
 func knownErrors() []error {
-	return []error{hosting.ErrUnwritten, hosting.ErrUnmarked, hosting.ErrMissing, context.Canceled, errViolation}
+	return []error{hosting.ErrUnwritten, hosting.ErrUnmarked, hosting.ErrMissing, context.Canceled, errViolation, durable.ErrFull}
 }
 
 var errViolation = errors.New("worker: the other end does not keep to the protocol")
@@ -378,7 +380,10 @@ func (f *failure) err() error {
 		return hosting.ErrMissing
 	}
 	e := &fault.Error{Kind: f.kind, Message: f.message, Code: f.code, Statement: f.place}
-	if f.cause != "" {
+	switch {
+	case f.is(durable.ErrFull):
+		e.Err = fmt.Errorf("%w: %s", durable.ErrFull, f.cause)
+	case f.cause != "":
 		e.Err = errors.New(f.cause)
 	}
 	return e

@@ -139,16 +139,6 @@ func (g gate) take() {
 	}
 }
 
-// await is take for those who may leave. Errors: the context's.
-func (g gate) await(ctx context.Context) error {
-	select {
-	case g <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 func (g gate) give() {
 	if g != nil {
 		<-g

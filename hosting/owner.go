@@ -23,8 +23,6 @@ type owner struct {
 
 	open sync.Map // of *database
 
-	adopting gate // for one upload at a time: it takes long, and as much memory as a text
-
 	sizing   sync.Mutex // guards what follows, and the sizes of the databases
 	measured bool
 	sum      int64 // bytes of all databases, claims included, once measured
@@ -36,7 +34,7 @@ func (r *InProcess) owner(id catalog.ID) *owner {
 	if o, ok := r.owners.Load(id); ok {
 		return o.(*owner)
 	}
-	o, _ := r.owners.LoadOrStore(id, &owner{r: r, path: OwnerPath(r.dir, id), adopting: make(gate, 1)})
+	o, _ := r.owners.LoadOrStore(id, &owner{r: r, path: OwnerPath(r.dir, id)})
 	return o.(*owner)
 }
 

@@ -49,11 +49,7 @@ func (r *InProcess) Adopt(ctx context.Context, job Job, upload Upload) error {
 	if db.exists() {
 		return fault.New(fault.Conflict, "The database has just been written by somebody else; look again")
 	}
-	if err := db.owner.adopting.await(ctx); err != nil {
-		return err
-	}
 	err = db.adopt(ctx, job, upload)
-	db.owner.adopting.give()
 	if errors.Is(err, fault.TimedOut) {
 		return fault.Wrap(fault.TimedOut, err, "It took longer than limits.maintenance_time (%v) to make a database of what was sent, so nothing was imported; send it in parts", r.limits.MaintenanceTime)
 	}

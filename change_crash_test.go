@@ -2,7 +2,9 @@ package ayb
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -92,9 +94,8 @@ func TestChange_is_known_after_a_crash(t *testing.T) {
 			checkNewest(t, e, db.Database)
 		}
 		notes, err := os.ReadDir(e.imageNotes())
-		require(t, err)
-		if len(notes) > 0 {
-			t.Errorf("images are left behind: %v", notes)
+		if len(notes) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) { // the first round may not have come yet
+			t.Errorf("images are left behind: %v, %v", notes, err)
 		}
 		require(t, e.Close())
 	}

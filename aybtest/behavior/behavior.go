@@ -7,8 +7,11 @@ package behavior
 import (
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"time"
+
+	"gocloud.dev/blob/memblob"
 
 	"ayb"
 	"ayb/aybtest"
@@ -58,6 +61,21 @@ type API interface {
 
 	Query(ctx context.Context, ref, sql string, args ...any) (*ayb.Result, error)
 	Stream(ctx context.Context, ref string, st ayb.Statement, sink ayb.Sink) (ayb.Summary, error)
+
+	Export(ctx context.Context, ref string, format ayb.ExportFormat, w io.Writer) error
+	Import(ctx context.Context, ref string, r io.Reader, opt *ayb.ImportOptions) (Filled, error)
+	ImportTable(ctx context.Context, ref string, r io.Reader, into ayb.TableImport) (int64, error)
+
+	Snapshots(ctx context.Context, ref string, page ayb.Page) (ayb.List[ayb.Snapshot], error)
+	CreateSnapshot(ctx context.Context, ref, note string) (ayb.Snapshot, error)
+	DeleteSnapshot(ctx context.Context, ref, id string) error
+	RestoreSnapshot(ctx context.Context, ref, id string, opt *ayb.RestoreOptions) (Filled, error)
+}
+
+// Filled is what an import or a restore has led to, as far as every door tells it.
+type Filled struct {
+	Database ayb.Ref
+	Undo     string // a snapshot of what was replaced; empty: there was nothing
 }
 
 // A Door opens a way to call an engine. The function that it returns gives the
@@ -85,6 +103,7 @@ func Run(t *testing.T, door Door, configure func(testing.TB, *ayb.Config)) {
 	}{
 		{"values", values()}, {"queries", queries()}, {"streams", streams()}, {"accounts", accounts()},
 		{"organizations", organizations()}, {"databases", databases()}, {"sharing", sharing()}, {"tokens", tokens()},
+		{"copies", copies()}, {"snapshots", snapshots()},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, b := range group.behaviors {
@@ -92,7 +111,7 @@ func Run(t *testing.T, door Door, configure func(testing.TB, *ayb.Config)) {
 					if !b.alone {
 						t.Parallel()
 					}
-					b.check(newWorld(t, door, b.cfg, configure))
+					b.check(newWorld(t, door, b, configure))
 				})
 			}
 		})
@@ -105,6 +124,8 @@ type behavior struct {
 	check func(*world)
 	cfg   func(*ayb.Config) // of the engine; nil: the suite's
 	alone bool              // it measures memory, which others would use at the same time
+
+	snapshots bool // the engine takes them
 }
 
 // A world is an engine of a behavior's own, and the door to it.
@@ -115,11 +136,16 @@ type world struct {
 	ended  chan ayb.QueryEvent // queries that the engine has ended
 }
 
-func newWorld(t *testing.T, door Door, adapt func(*ayb.Config), configure func(testing.TB, *ayb.Config)) *world {
+func newWorld(t *testing.T, door Door, b behavior, configure func(testing.TB, *ayb.Config)) *world {
 	w := &world{T: t, ended: make(chan ayb.QueryEvent, 1024)}
 	cfg := ayb.Config{DataPath: t.TempDir(), Limits: Limits(), Observer: ayb.Observer{Query: w.note}}
-	if adapt != nil {
-		adapt(&cfg)
+	if b.cfg != nil {
+		b.cfg(&cfg)
+	}
+	if b.snapshots {
+		bucket := memblob.OpenBucket(nil)
+		t.Cleanup(func() { bucket.Close() })
+		cfg.Snapshots.Bucket = bucket
 	}
 	if configure != nil {
 		configure(t, &cfg)

@@ -3,6 +3,7 @@ package behavior_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -162,4 +163,27 @@ func (r remote) DeletedDatabases(ctx context.Context, entity string, page ayb.Pa
 		list.Items = append(list.Items, ayb.DeletedDatabase(db))
 	}
 	return list, err
+}
+
+func (r remote) Export(ctx context.Context, ref string, format ayb.ExportFormat, w io.Writer) error {
+	_, err := r.Client.Export(ctx, ref, format.String(), w)
+	return err
+}
+
+func (r remote) Import(ctx context.Context, ref string, from io.Reader, opt *ayb.ImportOptions) (behavior.Filled, error) {
+	var how *client.ImportOptions
+	if opt != nil {
+		how = &client.ImportOptions{Format: opt.Format.String(), Replace: opt.Replace}
+	}
+	imported, err := r.Client.Import(ctx, ref, from, how)
+	return behavior.Filled(imported), err
+}
+
+func (r remote) ImportTable(ctx context.Context, ref string, from io.Reader, into ayb.TableImport) (int64, error) {
+	return r.Client.ImportTable(ctx, ref, client.TableImport(into), from, -1)
+}
+
+func (r remote) RestoreSnapshot(ctx context.Context, ref, id string, opt *ayb.RestoreOptions) (behavior.Filled, error) {
+	restored, err := r.Client.RestoreSnapshot(ctx, ref, id, (*client.RestoreOptions)(opt))
+	return behavior.Filled(restored), err
 }

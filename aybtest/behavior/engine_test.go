@@ -2,8 +2,10 @@ package behavior_test
 
 import (
 	"context"
+	"io"
 
 	"ayb"
+	"ayb/aybtest/behavior"
 )
 
 // engine is the API of an engine in this process, for whoever has a secret. Each
@@ -182,4 +184,34 @@ func (e engine) DeletedDatabases(ctx context.Context, entity string, page ayb.Pa
 	return get(ctx, e, func(p ayb.Principal) (ayb.List[ayb.DeletedDatabase], error) {
 		return e.eng.DeletedDatabases(ctx, p, entity, page)
 	})
+}
+
+func (e engine) Export(ctx context.Context, ref string, format ayb.ExportFormat, w io.Writer) error {
+	return e.do(ctx, func(p ayb.Principal) error { return e.eng.Export(ctx, p, ref, format, w) })
+}
+
+func (e engine) Import(ctx context.Context, ref string, r io.Reader, opt *ayb.ImportOptions) (behavior.Filled, error) {
+	imported, err := get(ctx, e, func(p ayb.Principal) (ayb.Imported, error) { return e.eng.Import(ctx, p, ref, r, opt) })
+	return behavior.Filled{Database: imported.Database.Ref(), Undo: imported.Undo}, err
+}
+
+func (e engine) ImportTable(ctx context.Context, ref string, r io.Reader, into ayb.TableImport) (int64, error) {
+	return get(ctx, e, func(p ayb.Principal) (int64, error) { return e.eng.ImportTable(ctx, p, ref, r, into) })
+}
+
+func (e engine) Snapshots(ctx context.Context, ref string, page ayb.Page) (ayb.List[ayb.Snapshot], error) {
+	return get(ctx, e, func(p ayb.Principal) (ayb.List[ayb.Snapshot], error) { return e.eng.Snapshots(ctx, p, ref, page) })
+}
+
+func (e engine) CreateSnapshot(ctx context.Context, ref, note string) (ayb.Snapshot, error) {
+	return get(ctx, e, func(p ayb.Principal) (ayb.Snapshot, error) { return e.eng.CreateSnapshot(ctx, p, ref, note) })
+}
+
+func (e engine) DeleteSnapshot(ctx context.Context, ref, id string) error {
+	return e.do(ctx, func(p ayb.Principal) error { return e.eng.DeleteSnapshot(ctx, p, ref, id) })
+}
+
+func (e engine) RestoreSnapshot(ctx context.Context, ref, id string, opt *ayb.RestoreOptions) (behavior.Filled, error) {
+	restored, err := get(ctx, e, func(p ayb.Principal) (ayb.Restored, error) { return e.eng.RestoreSnapshot(ctx, p, ref, id, opt) })
+	return behavior.Filled{Database: restored.Database.Ref(), Undo: restored.Undo}, err
 }

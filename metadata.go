@@ -267,5 +267,5 @@ func refuseUnrecovered(dataPath string) error {
 	case err != nil:
 		return fault.Wrap(fault.Unavailable, err, "The data path can't be looked into")
 	}
-	return fault.New(fault.Unavailable, "A recovery of this data path has not ended; run ayb recover again, with the same configuration: it goes on where it was")
+	return fault.New(fault.Unavailable, "A recovery of this data path has not ended; run ayb recover again, with the same configuration: it goes on where it was. Or empty the data path, to begin anew")
 }

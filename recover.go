@@ -53,7 +53,8 @@ type RecoverOptions struct {
 	// known. It may be nil.
 	Told func(RecoveredDatabase)
 
-	step func(name string) // is called between what is written; for a test that kills
+	step   func(name string) // is called between what is written; for a test that kills
+	atOnce int               // databases; 0: recoveredAtOnce
 }
 
 // A RecoveryPlan is what a recovery begins with.
@@ -214,9 +215,13 @@ func (r *recovery) findRemains() (string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", unreadable(err)
 	}
+	path, err := store.Path(r.e.cfg.MetadataURL)
+	if err != nil {
+		return "", err
+	}
 	for _, entry := range entries {
-		if path := filepath.Join(r.e.cfg.DataPath, entry.Name()); !slices.Contains(mayRemain, entry.Name()) {
-			return path, nil
+		if entry.Name() != filepath.Base(fetchedPath(path)) && !slices.Contains(mayRemain, entry.Name()) {
+			return filepath.Join(r.e.cfg.DataPath, entry.Name()), nil
 		}
 	}
 	switch owners, err := os.ReadDir(r.e.cfg.owners()); {
@@ -225,9 +230,8 @@ func (r *recovery) findRemains() (string, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return "", unreadable(err)
 	}
-	path, err := store.Path(r.e.cfg.MetadataURL)
-	if err != nil || path == "" {
-		return "", err
+	if path == "" {
+		return "", nil
 	}
 	switch info, err := os.Lstat(path); {
 	case err == nil && info.Size() > 0:
@@ -285,6 +289,8 @@ func (r *recovery) examineMetadata(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case have == 0 && r.isFilled:
+		return fault.New(fault.Conflict, "There is something in the data path, but no metadata to add databases to; move it away, and recover without --adopt first")
 	case have == 0:
 		return fault.New(fault.NotFound, "The metadata database is empty. Metadata in PostgreSQL are not in the bucket; bring them back from your own backup of them first, with pg_restore or psql, and run this again")
 	case have < want && r.opt.DryRun:
@@ -303,7 +309,7 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	fetched := path + ".recovering"
+	fetched := fetchedPath(path)
 	if r.opt.DryRun {
 		if r.scratch, err = os.MkdirTemp("", "ayb-recover-"); err == nil {
 			fetched = filepath.Join(r.scratch, "metadata")
@@ -341,6 +347,9 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 	}
 	return nil
 }
+
+// fetchedPath is where the metadata are until they are known to be sound.
+func fetchedPath(path string) string { return path + "." + recoveringName }
 
 // chooseMetadata returns the copies that may be used, the newest first.
 func (r *recovery) chooseMetadata(list []MetadataCopy) ([]MetadataCopy, error) {

@@ -17,6 +17,7 @@ import (
 	"ayb"
 	"ayb/aybtest"
 	"ayb/snapshot/snapshottest"
+	"ayb/store/storetest"
 )
 
 const (
@@ -400,6 +401,80 @@ func TestRecover_of_a_bucket_without_metadata(t *testing.T) {
 	list, err := d.Snapshots(ctx, ayb.System, "alice/db", ayb.Page{})
 	must(t, err)
 	expect(t, "snapshots", len(list.Items), 2)
+}
+
+func TestRecover_with_metadata_in_PostgreSQL(t *testing.T) {
+	lent := storetest.Postgres(t)
+	bucket := snapshottest.Memory(t).Bucket
+	log := &bytes.Buffer{}
+	d := &disaster{t: t, bucket: bucket, log: log}
+	d.cfg = ayb.Config{DataPath: t.TempDir(), MetadataURL: lent.URL, EmailKeys: []string{oneKey}, Logger: slog.New(slog.NewTextHandler(log, nil))}
+	d.cfg.Snapshots = ayb.SnapshotConfig{Bucket: bucket, Interval: 1000 * time.Hour}
+	if _, _, err := d.recover(ayb.RecoverOptions{}); !errors.Is(err, ayb.ErrNotFound) || !strings.Contains(ayb.Message(err), "your own backup") {
+		t.Errorf("with nothing in it: %v", err)
+	}
+	d.Fixture = aybtest.New(t, &d.cfg)
+	d.alice = d.MustEntity("alice")
+	d.MustDatabase("alice/db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+	d.round()
+	d.MustQuery(d.alice, "alice/db", "INSERT INTO t VALUES (2)")
+	expect(t, "copies of the metadata", len(metadataIn(t, bucket)), 0)
+	if n := strings.Count(log.String(), "pg_dump"); n != 1 {
+		t.Errorf("pg_dump is named %d times in the log\n%s", n, log)
+	}
+	d.lose()
+	d.cfg.EmailKeys = []string{anotherKey}
+	if _, _, err := d.recover(ayb.RecoverOptions{}); !errors.Is(err, ayb.ErrInvalid) {
+		t.Errorf("with another key: %v", err)
+	}
+	d.cfg.EmailKeys = []string{oneKey}
+	lines, _, err := d.recover(ayb.RecoverOptions{})
+	must(t, err)
+	expect(t, "outcomes", lines, []string{"alice/db back changed"})
+	d.back()
+	expect(t, "rows", d.rows("alice/db"), "1")
+}
+
+// TestRecover_waits_for_a_bucket_that_is_gone has the bucket vanish in the middle, and
+// one object that can't be read while all others can.
+func TestRecover_waits_for_a_bucket_that_is_gone(t *testing.T) {
+	d := newDisaster(t)
+	d.MustDatabase("bob/db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (5)")
+	d.round()
+	d.lose()
+	faulty := snapshottest.NewFaulty(d.bucket)
+	d.cfg.Snapshots.Bucket = faulty.Bucket
+	gone := false
+	_, _, err := d.recover(ayb.RecoverOptions{Began: func(ayb.RecoveryPlan) { gone = true; faulty.Arm(0, snapshottest.Gone) }})
+	if !gone || !errors.Is(err, ayb.ErrUnavailable) {
+		t.Fatalf("the bucket is gone: %v", err)
+	}
+	if _, err := ayb.Open(ctx, d.cfg); !errors.Is(err, ayb.ErrUnavailable) || !strings.Contains(ayb.Message(err), "run ayb recover again") {
+		t.Errorf("a server starts amidst: %v", err)
+	}
+	opt := ayb.RecoverOptions{Began: func(p ayb.RecoveryPlan) {
+		if !p.Resumed {
+			t.Error("it does not know of the first try")
+		}
+		faulty.Arm(1, snapshottest.Fails)
+	}}
+	opt.OnStep(func(string) {})
+	lines, r, err := d.recover(opt)
+	must(t, err)
+	expect(t, "one answer is lost", lines, []string{"alice/db pending", "alice/empty empty", "bob/db back"})
+	expect(t, "counts", []int{r.Back, r.Lost, r.Pending}, []int{2, 0, 1})
+	opt.Skip, opt.Began = []string{"alice/db"}, nil
+	faulty.Arm(0, "")
+	_, r, err = d.recover(opt)
+	must(t, err)
+	expect(t, "counts", []int{r.Back, r.Lost, r.Pending}, []int{2, 1, 0})
+	d.back()
+	expect(t, "rows", d.rows("bob/db"), "5")
+	list, err := d.Snapshots(ctx, ayb.System, "alice/db", ayb.Page{})
+	must(t, err)
+	_, err = d.RestoreSnapshot(ctx, ayb.System, "alice/db", list.Items[0].ID, nil)
+	must(t, err)
+	expect(t, "what was left out, and restored", d.rows("alice/db"), "1")
 }
 
 // damage changes one byte of an object.

@@ -1,6 +1,7 @@
 package ayb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ func (r *recovery) databases(ctx context.Context) error {
 	next := make(chan store.SnapshotState)
 	var workers sync.WaitGroup
 	var telling sync.Mutex
-	for range recoveredAtOnce {
+	for range cmp.Or(r.opt.atOnce, recoveredAtOnce) {
 		workers.Go(func() {
 			for state := range next {
 				d, err := r.database(ctx, state)
@@ -146,17 +147,20 @@ func (r *recovery) database(ctx context.Context, state store.SnapshotState) (Rec
 		d.Failure = "no snapshot of it had been taken when the metadata were copied"
 		return d, r.note(d)
 	}
-	d.Changed = !state.Changed.IsZero()
+	if d.Changed = !state.Changed.IsZero(); ok {
+		d.Changed = noted.Changed // before this recovery noted a change itself
+	}
 	err := r.restore(ctx, &d, parsePlace(state.Place), func(img *image) error {
+		if err := r.note(d); err != nil {
+			return err
+		}
+		r.step("a database is noted")
 		if len(d.Damaged) > 0 { // what it has now is not what its newest snapshot says
 			if err := orMissing(r.e.store.MarkChanged(ctx, state.ID, r.e.ids.next()), nil); err != nil {
 				return err
 			}
 		}
-		if err := r.note(d); err != nil {
-			return err
-		}
-		r.step("a database is noted")
+		r.step("a change is noted")
 		return unmovable(r.e.renameVersion(img.file, state.Version))
 	}, state.Database)
 	return d, err

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"ayb/auth"
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/internal/durable"
@@ -36,29 +37,48 @@ type MetadataCopy struct {
 	Name    string    // of the file in the bucket
 	Lineage string    // the same for all copies of one server's metadata
 	Taken   time.Time // when it was taken
-	hash    string
+
+	signature string // by the key of e-mail tokens
+	hash      string
 }
 
 const (
 	metadataPrefix = "metadata"
 	metadataTime   = "20060102T150405.000Z" // sorts, and has no sign that a bucket could mind
+	unsigned       = "unsigned"
 )
 
-// name returns the name of the file: all that is needed to find it and to know
-// whether it is whole, also if the metadata of the object are lost.
+// name returns the name of the file: all that is needed to find it, and to know
+// whether it is whole and this server's, also if the metadata of the object are lost.
 func (m MetadataCopy) name() string {
-	return strings.Join([]string{metadataPrefix, m.Lineage, m.Taken.UTC().Format(metadataTime), m.hash}, "-")
+	return strings.Join([]string{metadataPrefix, m.Lineage, m.Taken.UTC().Format(metadataTime), m.signature, m.hash}, "-")
+}
+
+// signed is the text that is signed. Whoever can write to the bucket could otherwise
+// make accounts for the server that is recovered from it.
+func (m MetadataCopy) signed() string {
+	m.signature = ""
+	return m.name()
+}
+
+// isSigned reports whether one of the keys has signed the copy. Without keys, it must
+// not be signed.
+func (m MetadataCopy) isSigned(keys *auth.EmailKeys) bool {
+	if keys == nil {
+		return m.signature == unsigned
+	}
+	return keys.Signed(m.signed(), m.signature)
 }
 
 // parseMetadataCopy is the reverse of name. It reports false for whatever else is
 // in the bucket.
 func parseMetadataCopy(name string) (m MetadataCopy, ok bool) {
 	parts := strings.Split(name, "-")
-	if len(parts) != 4 {
+	if len(parts) != 5 {
 		return m, false
 	}
 	taken, err := time.Parse(metadataTime, parts[2])
-	m = MetadataCopy{Name: name, Lineage: parts[1], Taken: taken, hash: parts[3]}
+	m = MetadataCopy{Name: name, Lineage: parts[1], Taken: taken, signature: parts[3], hash: parts[4]}
 	return m, err == nil && m.name() == name && m.Lineage != "" && catalog.IsSnapshotID(m.hash)
 }
 
@@ -190,6 +210,10 @@ func (e *Engine) uploadMetadata(ctx context.Context) error {
 	if len(own) > 0 && !m.Taken.After(own[0].Taken) {
 		m.Taken = own[0].Taken.Add(time.Millisecond) // the clock was put back
 	}
+	m.signature = unsigned
+	if e.emailKeys != nil {
+		m.signature = e.emailKeys.Sign(m.signed())
+	}
 	e.log.InfoContext(ctx, "Uploading the metadata.", "bytes", file.Size)
 	if err := e.vault.PutFile(ctx, m.name(), file, m.Taken); err != nil {
 		return err
@@ -236,8 +260,9 @@ func (e *Engine) pruneMetadata(ctx context.Context, own []MetadataCopy) error {
 	return nil
 }
 
-// proveKey notes in the metadata which key e-mail tokens are sealed with, so that a
-// recovery with another one is noticed.
+// proveKey notes in the metadata which key e-mail tokens are sealed with. That is a
+// change: so after a new key there is a copy that it has signed, and with metadata in
+// PostgreSQL a recovery with another key is noticed.
 func (e *Engine) proveKey(ctx context.Context) error {
 	if e.emailKeys == nil {
 		return nil

@@ -306,6 +306,9 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 	if err == nil {
 		list, err = r.chooseMetadata(list)
 	}
+	if err == nil {
+		list, err = r.signedMetadata(list)
+	}
 	if err != nil {
 		return err
 	}
@@ -321,15 +324,8 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "There is no place for a copy of the metadata")
 	}
-	state, err := r.fetchSound(ctx, list, fetched)
-	if err != nil {
+	if err := r.fetchSound(ctx, list, fetched); err != nil || r.opt.DryRun {
 		return err
-	}
-	if err := r.proveKey(state); err != nil {
-		return errors.Join(err, os.Remove(fetched))
-	}
-	if r.opt.DryRun {
-		return nil
 	}
 	r.step("metadata are fetched")
 	if r.notes != nil {
@@ -374,23 +370,45 @@ func (r *recovery) chooseMetadata(list []MetadataCopy) ([]MetadataCopy, error) {
 	return list, nil
 }
 
+// signedMetadata leaves those copies that the server has signed.
+func (r *recovery) signedMetadata(list []MetadataCopy) ([]MetadataCopy, error) {
+	r.proven = true
+	if r.opt.NewKey {
+		return list, nil
+	}
+	keys, err := r.emailKeys()
+	if err != nil {
+		return nil, err
+	}
+	good := slices.DeleteFunc(slices.Clone(list), func(m MetadataCopy) bool { return !m.isSigned(keys) })
+	if len(good) == 0 {
+		return nil, wrongKey(keys)
+	}
+	for _, m := range list {
+		if !slices.Contains(good, m) {
+			r.e.log.Error("a copy of the metadata in the bucket is not signed with the key of this server, and is not used", "copy", m.Name)
+		}
+	}
+	return good, nil
+}
+
 // fetchSound fetches the first of the copies that can be used.
-func (r *recovery) fetchSound(ctx context.Context, list []MetadataCopy, path string) (state store.State, err error) {
+func (r *recovery) fetchSound(ctx context.Context, list []MetadataCopy, path string) (err error) {
 	for _, m := range list {
 		if _, err = r.e.vault.FetchFile(ctx, m.Name, path); err == nil {
-			if state, err = store.Inspect(ctx, path); err == nil {
+			if _, err = store.Inspect(ctx, path); err == nil {
 				r.plan.Metadata = m
-				return state, nil
+				return nil
 			}
 			err = errors.Join(err, os.Remove(path))
 		}
 		if !isDamaged(err) && !errors.Is(err, fault.Invalid) {
-			return state, err
+			return err
 		}
 		r.plan.Damaged = append(r.plan.Damaged, m)
 		r.e.log.Error("a copy of the metadata can't be used; taking the one before", "copy", m.Name, "error", err)
 	}
-	return state, fault.Wrap(fault.Unavailable, err, "All %d copies of the metadata in the bucket are damaged. If the bucket keeps versions, bring older ones back", len(list))
+	return fault.Wrap(fault.Unavailable, err, "All %d copies of the metadata in the bucket are damaged. If the bucket keeps versions, bring older ones back", len(list))
 }
 
 // isDamaged reports whether an object of the bucket is not what it was.
@@ -403,7 +421,8 @@ func isDamaged(err error) bool {
 	return false
 }
 
-// proveKey makes sure that the key of e-mail tokens is the one that the server had.
+// proveKey makes sure that the key of e-mail tokens is the one that the server had, by
+// what is in the metadata. Those in the bucket are signed.
 func (r *recovery) proveKey(state store.State) error {
 	r.proven = true
 	if state.KeyProof == "" || r.opt.NewKey {
@@ -416,11 +435,15 @@ func (r *recovery) proveKey(state store.State) error {
 	if keys != nil && keys.Proves(state.KeyProof) {
 		return nil
 	}
+	return wrongKey(keys)
+}
+
+func wrongKey(keys *auth.EmailKeys) error {
 	what := "The key of e-mail tokens is another one than the server had"
 	if keys == nil {
 		what = "The key of e-mail tokens that the server had is missing"
 	}
-	return fault.New(fault.Invalid, "%s. Put authentication.fernet_key of the former configuration in place, or the file %s of the former data path into the data path. If it is lost, --new_key goes on without; links in e-mails that were sent stop working then, and nothing else", what, emailKeyName)
+	return fault.New(fault.Invalid, "%s. Put authentication.fernet_key of the former configuration in place, or the file %s of the former data path into the data path. If it is lost, --new_key goes on without: links in e-mails that were sent stop working then, and it can't be told whether it was the server that has written the metadata in the bucket", what, emailKeyName)
 }
 
 // emailKeys returns the keys that there are; nil if there are none. It makes none.

@@ -309,7 +309,39 @@ func TestRecover_takes_an_older_copy_of_damaged_metadata(t *testing.T) {
 	}
 }
 
-// TestRecover_reads_a_bucket_that_has_lost_its_metadata_of_objects is one that was
+// TestRecover_takes_no_metadata_that_the_server_has_not_signed is somebody who can write
+// to the bucket and would like to have an account.
+func TestRecover_takes_no_metadata_that_the_server_has_not_signed(t *testing.T) {
+	d := newDisaster(t)
+	genuine := metadataIn(t, d.bucket)[0]
+	d.lose()
+	other := aybtest.New(t, &ayb.Config{Snapshots: ayb.SnapshotConfig{Bucket: d.bucket}})
+	other.MustEntity("mallory")
+	other.Round(ctx)
+	var theirs []string
+	for _, name := range metadataIn(t, d.bucket) {
+		if name != genuine {
+			theirs = strings.Split(name, "-")
+		}
+	}
+	from := "_ayb/metadata-" + strings.Join(theirs, "-")
+	lineage, _, _ := strings.Cut(genuine, "-")
+	signature := strings.Split(genuine, "-")[2]
+	for _, forged := range []string{signature, "unsigned", theirs[2], ""} {
+		must(t, d.bucket.Copy(ctx, "_ayb/metadata-"+strings.Join([]string{lineage, "20310101T000000.000Z", forged, theirs[3]}, "-"), from, nil))
+	}
+	must(t, d.bucket.Copy(ctx, "_ayb/metadata-"+strings.Replace(genuine, "2030", "2032", 1), "_ayb/metadata-"+genuine, nil)) // another time
+	must(t, d.bucket.Delete(ctx, from))
+	var plan ayb.RecoveryPlan
+	_, _, err := d.recover(ayb.RecoverOptions{Began: func(p ayb.RecoveryPlan) { plan = p }})
+	must(t, err)
+	expect(t, "taken", plan.Metadata.Name, "metadata-"+genuine)
+	if n := strings.Count(d.log.String(), "is not signed"); n != 5 {
+		t.Errorf("%d of 5 forged ones are named\n%s", n, d.log)
+	}
+}
+
+// TestRecover_reads_a_bucket_that_has_lost_the_metadata_of_objects is one that was
 // copied by a tool which knows of none.
 func TestRecover_reads_a_bucket_that_has_lost_the_metadata_of_objects(t *testing.T) {
 	d := newDisaster(t)

@@ -2,12 +2,14 @@ package auth
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,6 +148,23 @@ func (k *EmailKeys) Prove(now time.Time) (string, error) {
 // Proves reports whether one of the keys is the one that a proof was made with.
 func (k *EmailKeys) Proves(proof string) bool {
 	return bytes.Equal(fernet.VerifyAndDecrypt([]byte(proof), 0, k.keys), keyProof)
+}
+
+// Sign returns a signature of a text with the first of the keys: 32 hexadecimal
+// digits. It tells nothing about the key.
+func (k *EmailKeys) Sign(text string) string { return sign(k.keys[0], text) }
+
+// Signed reports whether a signature of a text is by one of the keys.
+func (k *EmailKeys) Signed(text, signature string) bool {
+	return slices.ContainsFunc(k.keys, func(key *fernet.Key) bool {
+		return hmac.Equal([]byte(sign(key, text)), []byte(signature))
+	})
+}
+
+func sign(key *fernet.Key, text string) string {
+	h := hmac.New(sha256.New, key[:])
+	h.Write([]byte("ayb signature\x00" + text)) // no Fernet token begins like that
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // decodeEmailToken reads URL-safe base64, with or without padding, strictly:

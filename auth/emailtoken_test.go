@@ -207,3 +207,40 @@ func FuzzEmailKeys_Open(f *testing.F) {
 		}
 	})
 }
+
+func TestEmailKeys_prove_and_sign(t *testing.T) {
+	parse := func(keys ...string) *auth.EmailKeys {
+		t.Helper()
+		k, err := auth.ParseEmailKeys(keys...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	const one, two = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVowMTIzNDU="
+	old, rotated, fresh := parse(one), parse(two, one), parse(two)
+	now := time.Now().Add(-10 * 365 * 24 * time.Hour)
+	proof, err := old.Prove(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := old.Sign("text")
+	for keys, want := range map[*auth.EmailKeys]bool{old: true, rotated: true, fresh: false} {
+		if got := keys.Proves(proof); got != want {
+			t.Errorf("proves: %v, want %v", got, want)
+		}
+		if got := keys.Signed("text", signature); got != want {
+			t.Errorf("signed: %v, want %v", got, want)
+		}
+	}
+	if old.Signed("texts", signature) || old.Signed("text", "") || old.Proves("") || len(signature) != 32 {
+		t.Error("anything is signed")
+	}
+	if _, err := old.Open(proof, now, time.Hour); err == nil {
+		t.Error("a proof is an e-mail token")
+	}
+	token, err := old.Seal(auth.EmailClaim{Entity: "alice", Address: "a@example.org"}, now)
+	if err != nil || old.Proves(token) {
+		t.Errorf("an e-mail token is a proof, %v", err)
+	}
+}

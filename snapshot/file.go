@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -25,16 +26,20 @@ type File struct {
 	Stored int64 // compressed, in bytes
 }
 
-// fileKey returns the key of a file. Its name has the form of a database's.
+// fileName is what a file may be called. File systems allow no more than 255 bytes,
+// of which drivers use some.
+var fileName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$`)
+
+// fileKey returns the key of a file.
 func fileKey(name string) (string, error) {
-	if _, err := catalog.ParseDatabaseSlug(name); err != nil {
-		return "", fault.Wrap(fault.Invalid, err, "%q can't be the name of a file in the bucket", name)
+	if !fileName.MatchString(name) || strings.HasSuffix(name, "..") {
+		return "", fault.New(fault.Invalid, "%q can't be the name of a file in the bucket", name)
 	}
 	return filePrefix + name, nil
 }
 
-// PutFile stores what Hash has read, under a name of letters, digits, hyphens,
-// underscores and periods, in place of what was there under that name before.
+// PutFile stores what Hash has read, under a name of at most 200 letters, digits,
+// hyphens, underscores and periods, in place of what was there under that name before.
 // Until all of it is there, that remains. Errors: as Put.
 func (v *Vault) PutFile(ctx context.Context, name string, file Image, taken time.Time) error {
 	key, err := fileKey(name)

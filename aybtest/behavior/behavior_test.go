@@ -180,7 +180,7 @@ func (r remote) Import(ctx context.Context, ref string, from io.Reader, opt *ayb
 }
 
 func (r remote) ImportTable(ctx context.Context, ref string, from io.Reader, into ayb.TableImport) (int64, error) {
-	return r.Client.ImportTable(ctx, ref, client.TableImport(into), from, -1)
+	return r.Client.ImportTable(ctx, ref, client.TableImport{Table: into.Table, Format: into.Format, Header: into.Header}, from, -1)
 }
 
 func (r remote) RestoreSnapshot(ctx context.Context, ref, id string, opt *ayb.RestoreOptions) (behavior.Filled, error) {

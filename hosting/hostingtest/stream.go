@@ -17,6 +17,7 @@ func streamChecks() []check {
 		{"an_error_of_the_sink_ends_a_read_and_comes_back", sinkError},
 		{"an_error_of_the_sink_does_not_undo_a_write", sinkErrorOfWrite},
 		{"time_in_the_sink_is_not_execution", slowSink},
+		{"a_slow_reader_gets_the_last_row_too", lastRow},
 		{"a_stream_ends_at_its_bound_on_time", streamTime},
 		{"rows_of_a_write_come_after_its_commit", rowsAfterCommit},
 	}
@@ -127,6 +128,27 @@ func slowSink(t *testing.T, s *suite) {
 	}), hosting.Read, endlessRows+" LIMIT 2000")
 	if err != nil {
 		t.Errorf("one long pause: %v", err)
+	}
+}
+
+// lastRow has answers of many lengths taken by somebody who is slow to begin, so
+// that the query has long ended while its last rows still wait to be sent.
+func lastRow(t *testing.T, s *suite) {
+	d := s.database(t, "")
+	const rowBytes = 1000
+	for n := int64(200); n < 420; n += 5 {
+		var rows int64
+		_, err := d.runTo(t.Context(), rowFunc(func(catalog.Row) error {
+			if rows++; rows == 1 { // the time of some other queries
+				for range 5 {
+					d.expect("1", "SELECT 1")
+				}
+			}
+			return nil
+		}), hosting.Read, "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT ?) SELECT x, zeroblob(?) FROM n", n, int64(rowBytes))
+		if err != nil || rows != n {
+			t.Fatalf("%d of %d rows, error %v", rows, n, err)
+		}
 	}
 }
 

@@ -304,15 +304,15 @@ func (c *child) task(id uint32) *task {
 func (c *child) answer(t *task, req *request) {
 	var rep reply
 	err := c.handle(t, req, &rep)
-	c.mu.Lock()
-	delete(c.tasks, t.id)
-	c.mu.Unlock()
 	if errors.Is(err, errCancelled) {
 		err = context.Canceled
 	}
 	rep.failure = failureOf(err)
 	rep.stats = c.inner.Stats()
 	t.finish(rep.append(nil))
+	c.mu.Lock() // not before: what is left of the answer may need credit
+	delete(c.tasks, t.id)
+	c.mu.Unlock()
 }
 
 func (c *child) handle(t *task, req *request, rep *reply) (err error) {

@@ -25,60 +25,99 @@ const bareCommand = "bare"
 // connections, and nothing around them. It gets the requests that the API gets.
 type bareContender struct {
 	apiContender
+	databases int // that are written to, by homes; 0: one, and it has the places
 }
 
 func (bareContender) name() string { return "bare handler" }
+
+func (c bareContender) insert(b []byte, home int) []byte {
+	if c.databases == 0 {
+		home = 0
+	}
+	return post(b, "/v1/alice/places/query", c.token, fmt.Appendf(nil, `{"sql":"%s","home":[%d]}`, insert, home))
+}
 
 func (c bareContender) start(ctx context.Context, dir string) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, "places.sqlite")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := fillBare(file); err != nil {
-		return nil, err
+	fill := fillPlaces
+	if c.databases > 0 {
+		fill = makePlaces
 	}
-	return launch(ctx, dir, nil, program, bareCommand, file)
+	var files []string
+	for i := range max(c.databases, 1) {
+		files = append(files, filepath.Join(dir, fmt.Sprintf("places%d.sqlite", i)))
+		if err := fillBare(files[i], fill); err != nil {
+			return nil, err
+		}
+	}
+	return launch(ctx, dir, nil, program, append([]string{bareCommand}, files...)...)
 }
 
-// fillBare makes the database of the bare handler.
-func fillBare(file string) error {
+// fillBare makes a database of the bare handler.
+func fillBare(file, fill string) error {
 	conn, err := sqlite3.Open("file:" + file)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return conn.Exec("PRAGMA journal_mode=WAL; " + fillPlaces)
+	return conn.Exec("PRAGMA journal_mode=WAL; " + fill)
+}
+
+// A floorContender is an empty handler of net/http, which reads a request, and
+// answers what the others would: what no server of Go can be faster than.
+type floorContender struct {
+	apiContender
+}
+
+func (floorContender) name() string { return "empty handler" }
+
+func (c floorContender) start(ctx context.Context, dir string) (*process, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return launch(ctx, dir, nil, program, bareCommand)
 }
 
 // A bareHandler answers with nothing around it.
 type bareHandler struct {
-	idle chan *sqlite3.Stmt // to read, each on a connection of its own
+	idle    chan *sqlite3.Stmt // to read, each on a connection of its own
+	inserts []*bareInsert      // by home; empty: there is no database
+}
 
-	mu     sync.Mutex
-	insert *sqlite3.Stmt // guarded by mu
+// A bareInsert is a prepared INSERT.
+type bareInsert struct {
+	mu   sync.Mutex
+	stmt *sqlite3.Stmt // guarded by mu
 }
 
 // bareReaders is how many connections the bare handler has for reading: as many
 // as ayb's.
 const bareReaders = 8
 
-// serveBare serves until the process is killed.
-func serveBare(file string) error {
+// serveBare serves databases until the process is killed. Places are looked up in the
+// first.
+func serveBare(files []string) error {
 	h := &bareHandler{idle: make(chan *sqlite3.Stmt, bareReaders)}
-	for range bareReaders {
-		stmt, err := prepareBare(file+"?mode=ro", point)
+	for _, file := range files {
+		stmt, err := prepareBare(file+"?_pragma=synchronous(full)", insert)
+		if err != nil {
+			return err
+		}
+		h.inserts = append(h.inserts, &bareInsert{stmt: stmt})
+	}
+	for range min(len(files), 1) * bareReaders {
+		stmt, err := prepareBare(files[0]+"?mode=ro", point)
 		if err != nil {
 			return err
 		}
 		h.idle <- stmt
-	}
-	var err error
-	if h.insert, err = prepareBare(file+"?_pragma=synchronous(full)", insert); err != nil {
-		return err
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -107,15 +146,12 @@ func (h *bareHandler) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "", http.StatusBadRequest)
 		return
 	}
-	_, args, _ := bytes.Cut(body, []byte(`"args":[`))
-	digits, _, ok := bytes.Cut(args, []byte("]"))
-	id, err := strconv.ParseInt(string(digits), 10, 64)
 	var answer []byte
-	switch {
-	case !ok:
-		answer, err = h.add()
-	case err == nil:
+	if id, ok := numberAfter(body, `"args":[`); ok {
 		answer, err = h.find(id)
+	} else {
+		home, _ := numberAfter(body, `"home":[`)
+		answer, err = h.add(int(home))
 	}
 	if err != nil {
 		http.Error(w, "", http.StatusInternalServerError)
@@ -125,8 +161,19 @@ func (h *bareHandler) serve(w http.ResponseWriter, r *http.Request) {
 	w.Write(answer)
 }
 
+// numberAfter returns the number between a mark and a bracket.
+func numberAfter(body []byte, mark string) (int64, bool) {
+	_, rest, ok := bytes.Cut(body, []byte(mark))
+	digits, _, ended := bytes.Cut(rest, []byte("]"))
+	n, err := strconv.ParseInt(string(digits), 10, 64)
+	return n, ok && ended && err == nil
+}
+
 func (h *bareHandler) find(id int64) ([]byte, error) {
 	answer := []byte(`{"fields":["name"],"rows":[`)
+	if len(h.inserts) == 0 {
+		return fmt.Appendf(answer, `["place number %d"]]}`, id), nil
+	}
 	stmt := <-h.idle
 	defer func() { h.idle <- stmt }()
 	if err := stmt.BindInt64(1, id); err != nil {
@@ -139,8 +186,13 @@ func (h *bareHandler) find(id int64) ([]byte, error) {
 	return append(answer, "]}"...), stmt.Reset()
 }
 
-func (h *bareHandler) add() ([]byte, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return []byte(`{"fields":[],"rows":[]}`), h.insert.Exec()
+func (h *bareHandler) add(home int) ([]byte, error) {
+	answer := []byte(`{"fields":[],"rows":[]}`)
+	if len(h.inserts) == 0 {
+		return answer, nil
+	}
+	insert := h.inserts[home%len(h.inserts)]
+	insert.mu.Lock()
+	defer insert.mu.Unlock()
+	return answer, insert.stmt.Exec()
 }

@@ -29,8 +29,9 @@ type contender interface {
 	query(b []byte, id int) []byte
 
 	// insert appends to b a whole request that adds one place, durably, with an
-	// id that is the server's choice.
-	insert(b []byte) []byte
+	// id that is the server's choice. home tells connections apart: a contender with
+	// many databases has each write to one of its own.
+	insert(b []byte, home int) []byte
 }
 
 // placeName is the name of a place, as it stands in the answer to a query.

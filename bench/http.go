@@ -57,7 +57,7 @@ func (c apiContender) query(b []byte, id int) []byte {
 	return post(b, queryPath, c.token, append(strconv.AppendInt(append(body[:0], `{"sql":"`+point+`","args":[`...), int64(id), 10), "]}"...))
 }
 
-func (c apiContender) insert(b []byte) []byte {
+func (c apiContender) insert(b []byte, _ int) []byte {
 	return post(b, queryPath, c.token, []byte(`{"sql":"`+insert+`"}`))
 }
 
@@ -79,26 +79,26 @@ func httpQueries(ctx context.Context, dir string) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	bare, err := duel(ctx, dir, api, bareContender{api}, 0.75)
+	bare, err := duel(ctx, dir, api, bareContender{apiContender: api}, 0.80)
 	if err != nil {
 		return nil, err
 	}
 	walls, err := duel(ctx, dir, walled, api, 0.75)
-	return append(bare, walls...), err
+	if err != nil {
+		return nil, err
+	}
+	both, err := duel(ctx, dir, walled, bareContender{apiContender: api}, 0.65)
+	return slices.Concat(bare, walls, both), err
 }
 
 // duel measures how two contenders compare at reading and at writing; the bar is
 // for reading.
 func duel(ctx context.Context, dir string, a, b contender, bar float64) ([]figure, error) {
-	sided := make([]*side, 2)
-	for i, c := range []contender{a, b} {
-		s, err := newSide(ctx, c, filepath.Join(dir, c.name()))
-		if err != nil {
-			return nil, err
-		}
-		defer s.close()
-		sided[i] = s
+	sided, err := sidesOf(ctx, dir, clients, a, b)
+	if err != nil {
+		return nil, err
 	}
+	defer closeAll(sided)
 	reads, err := race(sided, (*asker).query)
 	if err != nil {
 		return nil, err
@@ -111,6 +111,25 @@ func duel(ctx context.Context, dir string, a, b contender, bar float64) ([]figur
 	return append(reads.figures("query by key over HTTP, "+who, bar), writes.figures("durable INSERT over HTTP, "+who, 0)...), nil
 }
 
+// sidesOf starts contenders, each with so many connections to it.
+func sidesOf(ctx context.Context, dir string, conns int, contenders ...contender) (sided []*side, err error) {
+	for _, c := range contenders {
+		s, err := newSide(ctx, c, filepath.Join(dir, c.name()), conns)
+		if err != nil {
+			closeAll(sided)
+			return nil, err
+		}
+		sided = append(sided, s)
+	}
+	return sided, nil
+}
+
+func closeAll(sided []*side) {
+	for _, s := range sided {
+		s.close()
+	}
+}
+
 // A side is a contender that runs, and the load on it.
 type side struct {
 	contender
@@ -118,12 +137,12 @@ type side struct {
 	load *load
 }
 
-func newSide(ctx context.Context, c contender, dir string) (*side, error) {
+func newSide(ctx context.Context, c contender, dir string, conns int) (*side, error) {
 	p, err := c.start(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	l, err := dial(p.address)
+	l, err := dial(p.address, conns)
 	if err != nil {
 		p.stop()
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// clients is how many connections ask at the same time.
+// clients is how many connections ask at the same time, if nothing else is said.
 const clients = 32
 
 // A load is connections that are kept alive and ask one server as fast as it
@@ -22,16 +22,16 @@ type load struct {
 }
 
 // dial opens the connections of a load.
-func dial(address string) (*load, error) {
+func dial(address string, conns int) (*load, error) {
 	l := &load{}
-	for i := range clients {
+	for i := range conns {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			l.close()
 			return nil, err
 		}
 		// Each begins somewhere else, and goes through all places in time.
-		l.conns = append(l.conns, &asker{conn: conn, buf: make([]byte, 4<<10), turn: i * (places / clients)})
+		l.conns = append(l.conns, &asker{conn: conn, buf: make([]byte, 4<<10), home: i, turn: i * (places / conns)})
 	}
 	return l, nil
 }
@@ -69,6 +69,7 @@ func (l *load) run(length time.Duration, do func(*asker) error) (rate float64, e
 // An asker is one connection.
 type asker struct {
 	conn    net.Conn
+	home    int    // which of them it is
 	turn    int    // counts its requests
 	request []byte // for re-use
 	want    []byte // for re-use
@@ -92,7 +93,7 @@ func (a *asker) query(c contender) error {
 
 // insert adds a place.
 func (a *asker) insert(c contender) error {
-	a.request = c.insert(a.request[:0])
+	a.request = c.insert(a.request[:0], a.home)
 	if _, err := a.ask(); err != nil {
 		return fmt.Errorf("%s: %w", c.name(), err)
 	}

@@ -66,14 +66,14 @@ type measurement struct {
 
 func measurements() []measurement {
 	return []measurement{
-		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"start", starts}, {"density", densities}, {"neighbour", neighbours}, {"snapshot", snapshots},
+		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"write", writes}, {"beside", readersBeside}, {"stream", streams}, {"peers", peers}, {"start", starts}, {"density", densities}, {"neighbour", neighbours}, {"snapshot", snapshots},
 	}
 }
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) == 3 && os.Args[1] == bareCommand {
-		log.Fatal(serveBare(os.Args[2]))
+	if len(os.Args) > 1 && os.Args[1] == bareCommand {
+		log.Fatal(serveBare(os.Args[2:]))
 	}
 	if len(os.Args) == 4 && os.Args[1] == attackCommand {
 		if err := serveAttackers(os.Args[2], os.Args[3]); err != nil {

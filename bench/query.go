@@ -19,9 +19,11 @@ const (
 	insert = "INSERT INTO place(name, country, lat, lng) VALUES ('a new place', 'GB', 51.5, 0.1)"
 )
 
-// fillPlaces makes the table of places.
-var fillPlaces = fmt.Sprintf(`
-	CREATE TABLE place(id INTEGER PRIMARY KEY, name TEXT, country TEXT, lat REAL, lng REAL);
+// makePlaces makes the table of places.
+const makePlaces = "CREATE TABLE place(id INTEGER PRIMARY KEY, name TEXT, country TEXT, lat REAL, lng REAL);"
+
+// fillPlaces makes it with places in it.
+var fillPlaces = makePlaces + fmt.Sprintf(`
 	WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
 	INSERT INTO place SELECT i, 'place number ' || i, substr('ADAEAFAGBRDEFRIN', 1 + 2 * (i %% 8), 2), i * 0.0009, i * 0.0018 FROM n`, places)
 

@@ -267,6 +267,13 @@ func (s *squad) evil() *owner {
 	return o
 }
 
+// visited returns the owner's databases as somebody asks them who may only read.
+func (o *owner) visited() *owner {
+	visited := *o
+	visited.job.Class, visited.job.Caller = hosting.Read, hosting.Caller{}
+	return &visited
+}
+
 // A taker takes the first text of an answer.
 type taker struct{ text string }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"syscall"
 
@@ -20,18 +21,24 @@ import (
 // use.
 type Client struct {
 	transport http.RoundTripper
+	key       string
 	close     func()
 }
 
 // ErrNoDoor is the cause when nobody listens on the socket.
 var ErrNoDoor = errors.New("nobody listens on the operator's socket")
 
-// Dial returns a client of the server that listens on the socket at path. Errors:
-// NotFound (no server does, cause [ErrNoDoor]), Denied (the socket is another
-// user's), Unavailable.
+// Dial returns a client of the server that listens on the socket at path, with the
+// key that is beside it. Errors: NotFound (no server does, cause [ErrNoDoor]), Denied
+// (the socket is another user's), Unavailable.
 func Dial(ctx context.Context, path string) (*Client, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, path) }
 	first, err := dial(ctx, "", "")
+	var key []byte
+	if err == nil {
+		first.Close()
+		key, err = os.ReadFile(path + KeySuffix)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, errNoSockets):
 		return nil, fault.Wrap(fault.NotFound, ErrNoDoor, "No server listens on %s", path)
@@ -40,9 +47,8 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 	case err != nil:
 		return nil, fault.Wrap(fault.Unavailable, err, "The server can't be asked on %s", path)
 	}
-	first.Close()
 	t := &http.Transport{DialContext: dial}
-	return &Client{transport: t, close: t.CloseIdleConnections}, nil
+	return &Client{transport: t, key: string(key), close: t.CloseIdleConnections}, nil
 }
 
 // Within returns a client of an engine in this process. Closing it does not close
@@ -67,6 +73,9 @@ func (c *Client) do(ctx context.Context, method, path string, body, out any) err
 	request, err := http.NewRequestWithContext(ctx, method, "http://operator"+path, sent)
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "There can be no such name")
+	}
+	if c.key != "" {
+		request.Header.Set("Authorization", authorization(c.key))
 	}
 	response, err := c.transport.RoundTrip(request)
 	if ctx.Err() != nil {

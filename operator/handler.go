@@ -42,7 +42,7 @@ type request struct {
 }
 
 // New returns the handler of the operator's routes over an engine. Serve it where
-// nobody but the operator can reach it. logger takes a line for each request; nil:
+// nobody but the operator can reach it, as behind [Listener.Guard]. logger takes a line for each request; nil:
 // silence.
 func New(eng *ayb.Engine, logger *slog.Logger) http.Handler {
 	if logger == nil {

@@ -43,7 +43,7 @@ func doors(t *testing.T) map[string]*Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := &http.Server{Handler: New(through, nil)}
+	server := &http.Server{Handler: listener.Guard(New(through, nil))}
 	go server.Serve(listener)
 	t.Cleanup(func() { server.Close() })
 	dialled, err := Dial(t.Context(), path)
@@ -124,7 +124,10 @@ func TestListen(t *testing.T) {
 			if info, err := os.Lstat(path); err != nil || info.Mode() != os.ModeSocket|0o600 {
 				t.Errorf("%s: %v, %v", name, info.Mode(), err)
 			}
-			go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))
+			if info, err := os.Lstat(path + KeySuffix); err != nil || info.Mode() != 0o600 {
+				t.Errorf("%s: the key: %v, %v", name, info.Mode(), err)
+			}
+			go http.Serve(listener, listener.Guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })))
 			c, err := Dial(t.Context(), path)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
@@ -133,8 +136,14 @@ func TestListen(t *testing.T) {
 			if err := c.do(context.Background(), http.MethodGet, "/", nil, &answer); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
+			for _, key := range []string{"", "another", c.key + "x"} { // what a worker can't read it does not have
+				c.key = key
+				if err := c.do(context.Background(), http.MethodGet, "/", nil, &answer); !errors.Is(err, fault.Denied) {
+					t.Errorf("%s: with the key %q: %v", name, key, err)
+				}
+			}
 			c.Close()
-			listener.(*listening).Listener.Close()
+			listener.Listener.Close()
 			if _, err := Dial(t.Context(), path); !errors.Is(err, ErrNoDoor) {
 				t.Errorf("%s: nobody listens: %v", name, err)
 			}

@@ -29,7 +29,7 @@ func openDoor(c *config, eng *ayb.Engine, logger *slog.Logger) (closeDoor func()
 		return func() {}
 	}
 	server := &http.Server{
-		Handler: operator.New(eng, logger), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
+		Handler: listener.Guard(operator.New(eng, logger)), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	go server.Serve(listener)

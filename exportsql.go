@@ -2,6 +2,7 @@ package ayb
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -60,10 +61,14 @@ func (c *call) dump(ctx context.Context, w io.Writer) error {
 		if _, err := s.Run(ctx, Statement{SQL: "BEGIN"}, nil); err != nil {
 			return err
 		}
-		return dump.Write(ctx, func(ctx context.Context, st Statement, row func(catalog.Row) error) error {
+		err = dump.Write(ctx, func(ctx context.Context, st Statement, row func(catalog.Row) error) error {
 			_, err := s.Run(ctx, st, rowFunc(row))
 			return err
 		}, w)
+		if errors.Is(err, fault.Conflict) {
+			return fault.Wrap(fault.Conflict, err, "The database could not be read to its end: somebody has written more than limits.wal_bytes meanwhile, or it was moved or restored. Try again when less is written, or export it as a SQLite file")
+		}
+		return err
 	}
 	return errMoving
 }

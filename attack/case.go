@@ -206,7 +206,7 @@ func parseMiB(text string) (int64, error) {
 }
 
 // verbs are what somebody can do besides sending SQL.
-var verbs = []string{"session", "http", "stall", "unread", "alike", "await", "craft", "place", "link", "advance", "sessions", "renew", "mail", "probe"}
+var verbs = []string{"session", "http", "stall", "unread", "alike", "await", "craft", "keep", "place", "link", "advance", "sessions", "renew", "mail", "probe"}
 
 // begin reads the first line of a step: who does what, and how often.
 func (p *parser) begin(line string) error {

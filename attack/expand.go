@@ -1,8 +1,11 @@
 package attack
 
 import (
+	"compress/gzip"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"strings"
 	"text/template"
@@ -23,6 +26,7 @@ func Expand(text string, others template.FuncMap) (string, error) {
 		},
 		"hex":  unhex,
 		"crlf": func() string { return "\r\n" },
+		"gzip": compress,
 	}
 	maps.Copy(functions, others)
 	t, err := template.New("").Funcs(functions).Option("missingkey=error").Parse(text)
@@ -31,6 +35,15 @@ func Expand(text string, others template.FuncMap) (string, error) {
 	}
 	var b strings.Builder
 	err = t.Execute(&b, nil)
+	return b.String(), err
+}
+
+// compress returns a text as a body of Content-Encoding gzip has it.
+func compress(text string) (string, error) {
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	_, err := io.WriteString(w, text)
+	err = errors.Join(err, w.Close())
 	return b.String(), err
 }
 

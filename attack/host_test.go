@@ -63,6 +63,15 @@ func (r *run) host(s *Step) error {
 			return err
 		}
 		return r.place(s.On, func(path string) error { return os.WriteFile(path, image, 0o600) })
+	case "keep": // a file to send, under a name for {{var "NAME"}}
+		image, err := craft(filepath.Join(r.dir, "crafted"), s.Body)
+		if err != nil {
+			return err
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.vars[s.Args[0]] = string(image)
+		return nil
 	case "place": // a file beside the database: its suffix, and its bytes as of a recipe
 		content, err := recipe(s.Args[1:], s.Body)
 		if err != nil {

@@ -140,6 +140,11 @@ func populate(dir string) (err error) {
 	if err := os.WriteFile(filepath.Join(dir, "tokens.json"), text, 0o600); err != nil {
 		return err
 	}
+	for _, notes := range []string{"images", "transfers"} { // which must be empty after each attack
+		if err := os.MkdirAll(filepath.Join(cfg.DataPath, notes), 0o700); err != nil {
+			return err
+		}
+	}
 	return plantCanaries(filepath.Join(dir, "outside"))
 }
 

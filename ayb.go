@@ -71,6 +71,8 @@ type Engine struct {
 	keeping locks
 	// restoring holds the databases that are being restored.
 	restoring locks
+	// replacing holds the owners of whose databases one is just being replaced.
+	replacing locks
 	// adopting holds the owners for whom an import is checked and put in its place.
 	adopting locks
 	// snapshotting holds the databases of which a snapshot is being taken, or whose

@@ -209,7 +209,7 @@ func (im *importing) create(ctx context.Context) (Imported, error) {
 // fill gives a database that exists the content of the upload.
 func (im *importing) fill(ctx context.Context) (Imported, error) {
 	c, e := im.c, im.c.e
-	end, err := e.beginReplacing(ctx, c.database)
+	end, err := e.beginReplacing(ctx, c.database, c.quota())
 	if err != nil {
 		return Imported{}, err
 	}
@@ -223,7 +223,7 @@ func (im *importing) fill(ctx context.Context) (Imported, error) {
 		return Imported{}, err
 	}
 	defer img.discard()
-	db, kept, err := img.flip(ctx, c.database, im.allowed)
+	db, kept, err := img.flip(ctx, c.database, c.quota(), im.allowed)
 	if err != nil {
 		return Imported{}, err
 	}

@@ -149,6 +149,28 @@ func TestEngine_Import_keeps_no_more_than_it_may(t *testing.T) {
 	r.want("alice/db", "1")
 }
 
+func TestEngine_Import_puts_away_no_more_bytes_than_it_may(t *testing.T) {
+	f := aybtest.New(t, nil)
+	alice := f.MustEntity("alice")
+	limit := ayb.Limit(500_000)
+	must(t, f.SetQuota(ctx, ayb.System, "alice", ayb.QuotaUpdate{Bytes: &limit}))
+	replaced := 0
+	for n := range 30 { // one large database after the other is put away
+		ref := fmt.Sprintf("alice/db%d", n)
+		_, err := f.Import(ctx, alice, ref, strings.NewReader("CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(400000))"), replacing)
+		must(t, err)
+		_, err = f.Import(ctx, alice, ref, numbers(1), replacing)
+		if errors.Is(err, ayb.ErrTooLarge) {
+			break
+		}
+		must(t, err)
+		replaced++
+	}
+	if replaced != 4 { // of 400 KB each, and there may be four times 500 KB
+		t.Errorf("%d databases were put away", replaced)
+	}
+}
+
 func TestEngine_Import_is_held_to_the_quota_of_what_it_replaces(t *testing.T) {
 	f := aybtest.New(t, nil)
 	alice := f.MustEntity("alice")

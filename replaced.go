@@ -19,35 +19,65 @@ import (
 // if there is none, for as long as such a snapshot would be kept. So nothing that
 // can go wrong with a bucket, or with the machine in between, loses it.
 
-// mostReplaced is how many states of one database that were put away the server
-// keeps itself: they count for nobody's quota.
-const mostReplaced = 10
+// What was put away counts for nobody's quota, so there are bounds of what the
+// server keeps itself: of the states of one database, and of the bytes of those of
+// one owner, as a multiple of what all of the owner's databases may have. It is
+// enough to undo a restore, and that again, before anything is in the bucket.
+const (
+	mostReplaced  = 10
+	replacedQuota = 4
+)
 
 // beginReplacing lets a restore or an import go on to replace what is in a database,
 // once at a time, until end is called. Errors: [ErrConflict] (another is under way),
 // [ErrTooLarge] (too much was put away already).
-func (e *Engine) beginReplacing(ctx context.Context, db Database) (end func(), err error) {
+func (e *Engine) beginReplacing(ctx context.Context, db Database, quota hosting.Quota) (end func(), err error) {
 	end, ok := e.restoring.tryLock(db.ID)
 	if !ok {
 		return nil, fault.New(fault.Conflict, "Another restore or import of %s is under way; wait until it has ended, and look at what it has done", db.Ref())
 	}
-	kept, err := e.store.ReplacedOf(ctx, db.ID)
-	if err == nil && len(kept) >= mostReplaced {
-		err = fault.New(fault.TooLarge, "The server keeps %d earlier states of %s that were replaced, and no more until some are in the bucket or have lapsed; the owner can delete one with delete_snapshot", len(kept), db.Ref())
-	}
-	if err != nil {
+	if err := e.roomToReplace(ctx, db, quota); err != nil { // or all that follows is for nothing
 		end()
 		return nil, err
 	}
 	return end, nil
 }
 
+// roomToReplace refuses to put away more than the server keeps itself.
+func (e *Engine) roomToReplace(ctx context.Context, db Database, quota hosting.Quota) error {
+	kept, err := e.store.ReplacedBy(ctx, db.Owner)
+	if err != nil {
+		return err
+	}
+	states := 0
+	sum, err := hosting.Size(e.cfg.owners(), fileOf(db))
+	for _, k := range kept {
+		if k.Database == db.ID {
+			states++
+		}
+		size, failed := hosting.Size(e.cfg.owners(), fileOfReplaced(k))
+		sum, err = sum+size, errors.Join(err, failed)
+	}
+	switch {
+	case err != nil:
+		return err
+	case states >= mostReplaced:
+		return fault.New(fault.TooLarge, "The server keeps %d earlier states of %s that were replaced, and no more until some are in the bucket or have lapsed; the owner can delete one with delete_snapshot", states, db.Ref())
+	case quota.OwnerBytes > 0 && sum > replacedQuota*quota.OwnerBytes:
+		return fault.New(fault.TooLarge, "What the server keeps of databases of %s that were replaced has too many bytes to add to, until some of it is in the bucket or has lapsed; the owner can delete some with delete_snapshot", db.OwnerSlug)
+	}
+	return nil
+}
+
 // flip makes the image the current version of a database, in one step, and returns
 // the database and what was put away. allowed looks at the database as it is then.
-func (img *image) flip(ctx context.Context, of Database, allowed func(Database) error) (Database, store.Replaced, error) {
+func (img *image) flip(ctx context.Context, of Database, quota hosting.Quota, allowed func(Database) error) (Database, store.Replaced, error) {
 	e := img.e
-	for _, l := range []*locks{&e.snapshotting, &e.moving} {
-		unlock, err := l.lock(ctx, of.ID)
+	for _, l := range []struct {
+		*locks
+		of ID
+	}{{&e.snapshotting, of.ID}, {&e.moving, of.ID}, {&e.replacing, of.Owner}} {
+		unlock, err := l.lock(ctx, l.of)
 		if err != nil {
 			return Database{}, store.Replaced{}, err
 		}
@@ -61,6 +91,9 @@ func (img *image) flip(ctx context.Context, of Database, allowed func(Database) 
 		err = fault.New(fault.Conflict, "The database was given to somebody else meanwhile, and nothing was replaced")
 	default:
 		err = allowed(db)
+	}
+	if err == nil {
+		err = e.roomToReplace(ctx, db, quota)
 	}
 	if err != nil {
 		return Database{}, store.Replaced{}, err

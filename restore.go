@@ -86,7 +86,7 @@ type restore struct {
 
 // inPlace puts the database itself back.
 func (r *restore) inPlace(ctx context.Context, quota hosting.Quota) (Restored, error) {
-	end, err := r.e.beginReplacing(ctx, r.of)
+	end, err := r.e.beginReplacing(ctx, r.of, quota)
 	if err != nil {
 		return Restored{}, err
 	}
@@ -103,7 +103,7 @@ func (r *restore) inPlace(ctx context.Context, quota hosting.Quota) (Restored, e
 	if err := r.fetch(ctx, img, room{owner: r.of.Owner, quota: quota, present: present}); err != nil {
 		return Restored{}, err
 	}
-	db, kept, err := img.flip(ctx, r.of, func(Database) error { return nil })
+	db, kept, err := img.flip(ctx, r.of, quota, func(Database) error { return nil })
 	if err != nil {
 		return Restored{}, err
 	}

@@ -87,6 +87,19 @@ func (s *Store) ReplacedOf(ctx context.Context, database catalog.ID) (list []Rep
 	return list, err
 }
 
+// ReplacedBy lists what restores of the databases of an owner have put away there, in
+// no order.
+func (s *Store) ReplacedBy(ctx context.Context, owner catalog.ID) (list []Replaced, err error) {
+	var rows []replacedRow
+	err = s.read(ctx, nil, func(ctx context.Context) error {
+		return s.db.NewSelect().Model(&rows).Where("owner_id = ?", owner).Scan(ctx)
+	})
+	for _, r := range rows {
+		list = append(list, r.replaced())
+	}
+	return list, err
+}
+
 // Replaced lists what restores of all databases have put away, in the order of
 // their names. Errors: Invalid (the cursor).
 func (s *Store) Replaced(ctx context.Context, page catalog.Page) (catalog.List[Replaced], error) {

@@ -42,6 +42,14 @@ var replacedTests = []test{
 		list, err := f.ReplacedOf(ctx, d.ID)
 		must(t, err)
 		same(t, list, []store.Replaced{third.Kept, second.Kept})
+		of, err := f.ReplacedBy(ctx, d.Owner)
+		if must(t, err); len(of) != 2 {
+			t.Errorf("of the owner there are %+v", of)
+		}
+		of, err = f.ReplacedBy(ctx, f.newID())
+		if must(t, err); len(of) != 0 {
+			t.Errorf("of somebody else there are %+v", of)
+		}
 		got, err = f.Database(ctx, d.Owner, d.Slug)
 		must(t, err)
 		same(t, got.Version, third.Version)

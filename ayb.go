@@ -151,8 +151,8 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		// They take room and do no other harm: the metadata says what is current.
 		e.log.Warn("files that a transfer left behind are removed later", "error", err)
 	}
-	if err := e.sweepUploads(); err != nil {
-		e.log.Warn("files of imports that were not ended could not be removed", "error", err)
+	if err := hosting.Sweep(e.cfg.owners()); err != nil {
+		e.log.Warn("temporary files could not be removed", "error", err)
 	}
 	e.journal = newJournal(e.store, e.ids, e.cfg)
 	e.start()

@@ -269,12 +269,3 @@ func (c *call) quotaToReplace(ctx context.Context) (hosting.Quota, error) {
 	}
 	return quota, nil
 }
-
-// sweepUploads removes what uploads of an earlier process have left behind.
-func (e *Engine) sweepUploads() error {
-	dirs, err := filepath.Glob(filepath.Join(e.cfg.owners(), "*", "*", incomingDir))
-	for _, dir := range dirs {
-		err = errors.Join(err, os.RemoveAll(dir))
-	}
-	return err
-}

@@ -183,7 +183,6 @@ func checkImported(t *testing.T, dir, ref, what string, mustBe bool) {
 	what = ref + ": " + what
 	eng, end := importScene(t, dir, &points{})
 	defer end()
-	r := &restoring{t: t}
 	content := func(ref string) string {
 		result, err := eng.Query(ctx, ayb.System, ref, "SELECT group_concat(a) FROM t")
 		switch {
@@ -200,7 +199,7 @@ func checkImported(t *testing.T, dir, ref, what string, mustBe bool) {
 	if got != "7" && (got != before || mustBe) {
 		t.Errorf("%s: the database has %q", what, got)
 	}
-	wait(t, what+": nothing is left", func() bool { return len(r.leftoversOf(eng, filepath.Join(dir, "data"))) == 0 })
+	wait(t, what+": nothing is left", func() bool { return len(leftoversOf(t, eng, filepath.Join(dir, "data"))) == 0 })
 	if got == "7" && ref == "alice/db" {
 		list, err := eng.Snapshots(ctx, ayb.System, ref, ayb.Page{})
 		must(t, err)

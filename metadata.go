@@ -131,15 +131,18 @@ func (e *Engine) writeUploaded(u uploadedState) error {
 	return replaceFile(e.uploadedPath(), text)
 }
 
+// halfFile is what the name of a file ends in until all of it is there.
+const halfFile = ".new"
+
 // replaceFile gives a file another content, whole or not at all.
 func replaceFile(path string, text []byte) error {
-	if err := ignoreMissing(os.Remove(path + ".new")); err != nil {
+	if err := ignoreMissing(os.Remove(path + halfFile)); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(path+".new", text); err != nil {
+	if err := durable.WriteFile(path+halfFile, text); err != nil {
 		return err
 	}
-	return errors.Join(os.Rename(path+".new", path), durable.SyncDir(filepath.Dir(path)))
+	return errors.Join(os.Rename(path+halfFile, path), durable.SyncDir(filepath.Dir(path)))
 }
 
 // bucketID tells the bucket from others.

@@ -89,29 +89,29 @@ func (r *restoring) settled() {
 // current.
 func (r *restoring) leftovers() []string {
 	r.t.Helper()
-	return r.leftoversOf(r.Engine, r.DataPath())
+	return leftoversOf(r.t, r.Engine, r.DataPath())
 }
 
-// leftoversOf is leftovers of another engine.
-func (r *restoring) leftoversOf(eng *ayb.Engine, data string) (left []string) {
-	r.t.Helper()
+// leftoversOf is leftovers of any engine.
+func leftoversOf(t testing.TB, eng *ayb.Engine, data string) (left []string) {
+	t.Helper()
 	for _, notes := range []string{"images", "transfers"} {
 		entries, err := os.ReadDir(filepath.Join(data, notes))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			r.t.Fatal(err)
+			t.Fatal(err)
 		}
 		for _, e := range entries {
 			left = append(left, filepath.Join(notes, e.Name()))
 		}
 	}
 	versions, err := filepath.Glob(filepath.Join(data, ayb.OwnersDir, "*", "*", "??", "*", "*"))
-	must(r.t, err)
+	must(t, err)
 	entities, err := eng.Entities(ctx, ayb.System, ayb.Page{})
-	must(r.t, err)
+	must(t, err)
 	current := map[string]bool{}
 	for _, ent := range entities.Items {
 		databases, err := eng.Databases(ctx, ayb.System, string(ent.Slug), ayb.Page{})
-		must(r.t, err)
+		must(t, err)
 		for _, db := range databases.Items {
 			current[hosting.VersionPath(filepath.Join(data, ayb.OwnersDir), hosting.DB{Owner: db.Owner, Database: db.ID, Version: db.Version})] = true
 		}

@@ -233,7 +233,6 @@ func checkRestored(t *testing.T, dir, first, what string, mustBe bool) {
 	t.Helper()
 	eng, _, end := restoreScene(t, dir, &points{})
 	defer end()
-	r := &restoring{t: t}
 	content := func(ref string) string {
 		t.Helper()
 		result, err := eng.Query(ctx, ayb.System, ref, "SELECT group_concat(a) FROM t")
@@ -246,7 +245,7 @@ func checkRestored(t *testing.T, dir, first, what string, mustBe bool) {
 	if got != "1" && (got != "2" || mustBe) {
 		t.Errorf("%s: the database has %q", what, got)
 	}
-	wait(t, what+": nothing is left", func() bool { return len(r.leftoversOf(eng, filepath.Join(dir, "data"))) == 0 })
+	wait(t, what+": nothing is left", func() bool { return len(leftoversOf(t, eng, filepath.Join(dir, "data"))) == 0 })
 	if got == "1" {
 		list, err := eng.Snapshots(ctx, ayb.System, "alice/db", ayb.Page{})
 		must(t, err)

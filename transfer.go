@@ -318,15 +318,20 @@ func (e *Engine) sweepTransfers(ctx context.Context) error {
 	}
 	errs := []error{unmovable(err)}
 	for _, file := range files {
-		id, err := catalog.ParseID(file.Name())
+		name, isHalf := strings.CutSuffix(file.Name(), halfFile)
+		id, err := catalog.ParseID(name)
 		if err != nil {
-			continue // half a note, of a transfer that did not begin
+			continue
 		}
 		unlock, err := e.moving.lock(ctx, id)
 		if err != nil {
 			return err
 		}
-		errs = append(errs, e.settle(ctx, id))
+		if isHalf { // of a transfer that did not begin
+			errs = append(errs, unmovable(ignoreMissing(os.Remove(e.notePath(id)+halfFile))))
+		} else {
+			errs = append(errs, e.settle(ctx, id))
+		}
 		unlock()
 	}
 	return errors.Join(errs...)

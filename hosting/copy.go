@@ -30,7 +30,7 @@ func (r *InProcess) Copy(ctx context.Context, id DB, method CopyMethod, w io.Wri
 		return Generation{}, err
 	}
 	defer image.Close()
-	if _, err := io.Copy(w, contextReader{ctx, image}); err != nil {
+	if _, err := io.Copy(w, imageReader{contextReader{ctx, image}}); err != nil {
 		return Generation{}, err
 	}
 	return generation, nil
@@ -52,9 +52,25 @@ func (db *database) image(ctx context.Context, method CopyMethod) (_ *os.File, e
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "The server can't read the copy of the database")
+		return nil, unreadable(err)
 	}
 	return f, nil
+}
+
+func unreadable(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "The server can't read the copy of the database; please tell whoever runs this server")
+}
+
+// An imageReader makes faults of failures to read a copy.
+type imageReader struct{ contextReader }
+
+// Read reads.
+func (r imageReader) Read(p []byte) (int, error) {
+	n, err := r.contextReader.Read(p)
+	if err != nil && err != io.EOF && r.ctx.Err() == nil {
+		err = unreadable(err)
+	}
+	return n, err
 }
 
 func (c *conn) copyTo(path string, method CopyMethod) error {
@@ -124,6 +140,9 @@ func (c *conn) check(depth CheckDepth) error {
 		return stmt.Err()
 	}
 	if finding := stmt.ColumnText(0); finding != "ok" {
+		if c.jail.trouble != nil { // what can't be read is a finding to SQLite
+			return fault.Wrap(fault.Unavailable, c.jail.trouble, "The database's file can't be read; please tell whoever runs this server")
+		}
 		return fault.Wrap(fault.Internal, errors.New(finding), "The database's file is damaged; restore a snapshot, or tell whoever runs this server")
 	}
 	return nil

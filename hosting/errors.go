@@ -107,7 +107,7 @@ func (c *conn) fault(err error) error {
 		}
 		return made(fault.Busy, "The database is in use by another transaction; try again")
 	case sqlite3.IOERR, sqlite3.CANTOPEN, sqlite3.PROTOCOL:
-		if cause := c.jail.trouble; durable.IsFull(cause) {
+		if cause := errors.Join(c.jail.trouble, err); durable.IsFull(cause) || code == sqlite3.IOERR_SHMSIZE {
 			return durable.Full(cause)
 		}
 		if c.db.r.down.Has(walls.Sentences) {

@@ -27,7 +27,7 @@ type Config struct {
 	Logger *slog.Logger     // nil: silence
 
 	// Temp is the name of the directory for temporary files within each
-	// owner's. Empty: tmp. Runners of several processes may share Dir if each
+	// owner's; it begins with tmp, so that Sweep finds it. Empty: tmp. Runners of several processes may share Dir if each
 	// has another Temp, no two of them write to the same database, those beside which
 	// another writes are Shared, and they are
 	// all told of a Release.

@@ -1,6 +1,8 @@
 package hosting
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 
 	"ayb/catalog"
@@ -44,6 +46,21 @@ func IsImage(id catalog.ID) bool { return id[6]>>4 == 8 }
 
 // FilePath returns the path of the SQLite file that db names.
 func FilePath(dir string, db DB) string { return filepath.Join(VersionPath(dir, db), fileName) }
+
+// Sweep removes what a process that was killed has left in the directories for
+// temporary files and for uploads of all owners. No Runner may be running anything below
+// dir. What can't be removed does not keep the rest; the errors are joined.
+func Sweep(dir string) error {
+	var errs []error
+	for _, name := range []string{tmpName + "*", incoming} {
+		found, err := filepath.Glob(filepath.Join(dir, "*", "*", name, "*"))
+		errs = append(errs, err)
+		for _, path := range found {
+			errs = append(errs, os.RemoveAll(path))
+		}
+	}
+	return errors.Join(errs...)
+}
 
 // shard spreads ids over 256 directories. An id begins with the time it was
 // made, so its end is what differs.

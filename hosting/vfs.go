@@ -33,7 +33,7 @@ type jail struct {
 	claimed    int64 // by how much the transaction that is about to commit makes the database larger
 
 	copying string // the file that the host is copying to; empty: none
-	trouble error  // of the last failure since the connection was armed
+	trouble error  // of the last failure since the connection was armed, or of a full disk before
 }
 
 // jailNames numbers the jails of this process.
@@ -47,6 +47,14 @@ func newJail(db *database) *jail {
 }
 
 func (j *jail) close() { vfs.Unregister(j.name) }
+
+// failed remembers what went wrong. What follows a full disk, like a rollback that
+// can't be written either, tells less.
+func (j *jail) failed(err error) {
+	if !durable.IsFull(j.trouble) {
+		j.trouble = err
+	}
+}
 
 // FullPathname implements vfs.VFS. Links are not followed: the file itself is
 // opened with O_NOFOLLOW, and the directories above it are ours.
@@ -99,7 +107,7 @@ func (j *jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 	if name == nil {
 		f, err := j.db.owner.tempFile()
 		if err != nil {
-			j.trouble = err
+			j.failed(err)
 			return nil, 0, sqlite3.IOERR
 		}
 		return &tempFile{File: f, jail: j}, flags, nil
@@ -110,12 +118,13 @@ func (j *jail) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, v
 	}
 	if !j.db.r.down.Has(walls.NoFollow) && (flags&vfs.OPEN_CREATE != 0 || flags&vfs.OPEN_MAIN_DB != 0) {
 		if err := private(path, flags); err != nil {
-			j.trouble = err
+			j.failed(err)
 			return nil, 0, sqlite3.CANTOPEN
 		}
 	}
 	file, out, err := vfsutil.WrapOpenFilename(j.base, name, flags)
 	if err != nil {
+		j.failed(err)
 		return nil, 0, err
 	}
 	return &storedFile{File: file, shm: vfsutil.WrapSharedMemory(file), jail: j, path: path, log: flags&vfs.OPEN_WAL != 0}, out, nil
@@ -169,7 +178,7 @@ func (f *storedFile) SizeHint(int64) error { return nil }
 func (f *storedFile) ReadAt(p []byte, off int64) (int, error) {
 	n, err := f.File.ReadAt(p, off)
 	if err != nil && err != io.EOF {
-		f.jail.trouble = err
+		f.jail.failed(err)
 	}
 	return n, err
 }
@@ -177,20 +186,20 @@ func (f *storedFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
 	end := off + int64(len(p))
 	if limit := f.jail.db.r.limits.WALBytes; f.log && end > limit {
-		f.jail.trouble = fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20)
+		f.jail.failed(fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20))
 		return 0, sqlite3.FULL
 	}
 	if f.log && len(p) == frameHeader {
 		if pages := commitFrame(p); pages > 0 {
 			if err := f.jail.claim(pages); err != nil {
-				f.jail.trouble = err
+				f.jail.failed(err)
 				return 0, sqlite3.FULL
 			}
 		}
 	}
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {
-		f.jail.trouble = err
+		f.jail.failed(err)
 		if durable.IsFull(err) {
 			return n, sqlite3.FULL
 		}
@@ -210,7 +219,7 @@ func (f *storedFile) Sync(flags vfs.SyncFlag) error {
 		err = durable.SyncDir(filepath.Dir(f.path))
 	}
 	if err != nil {
-		f.jail.trouble = err
+		f.jail.failed(err)
 		return sqlite3.IOERR_FSYNC
 	}
 	return nil
@@ -226,14 +235,14 @@ type tempFile struct {
 func (f *tempFile) WriteAt(p []byte, off int64) (int, error) {
 	if grow := off + int64(len(p)) - f.size; grow > 0 {
 		if err := f.jail.db.owner.growTemp(grow); err != nil {
-			f.jail.trouble = err
+			f.jail.failed(err)
 			return 0, sqlite3.FULL
 		}
 		f.size += grow
 	}
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {
-		f.jail.trouble = err
+		f.jail.failed(err)
 		if durable.IsFull(err) {
 			return n, sqlite3.FULL
 		}

@@ -173,16 +173,7 @@ func (v *Vault) mounted() error {
 
 // localError makes a fault of a failure of this machine's own disk.
 func localError(err error, doing string) error {
-	if err == nil {
-		return nil
-	}
-	if _, ok := errors.AsType[*fault.Error](err); ok {
-		return err
-	}
-	if durable.IsFull(err) {
-		return durable.Full(err)
-	}
-	return fault.Wrap(fault.Internal, err, "The server could not %s", doing)
+	return durable.Fault(err, "The server could not "+doing+"; please tell whoever runs it")
 }
 
 // isGone reports whether an object is not there although it was listed.

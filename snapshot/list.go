@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
 
 	"ayb/catalog"
 	"ayb/fault"
@@ -209,6 +210,10 @@ func (v *Vault) objects(ctx context.Context, prefix string) iter.Seq2[*blob.List
 	}
 }
 
+// listings is how often a directory is listed again from which something goes
+// meanwhile, as uploads do when they get their name: its driver gives up then.
+const listings = 100
+
 // page asks for one page of objects.
 func (v *Vault) page(ctx context.Context, prefix string, token []byte) (page []*blob.ListObject, next []byte, err error) {
 	if err := v.mounted(); err != nil {
@@ -216,7 +221,12 @@ func (v *Vault) page(ctx context.Context, prefix string, token []byte) (page []*
 	}
 	ctx, cancel := v.request(ctx)
 	defer cancel()
-	page, next, err = v.bucket.ListPage(ctx, token, listed, &blob.ListOptions{Prefix: prefix})
+	for range listings {
+		page, next, err = v.bucket.ListPage(ctx, token, listed, &blob.ListOptions{Prefix: prefix})
+		if !v.isOnDisk || gcerrors.Code(err) != gcerrors.NotFound || v.mounted() != nil {
+			break
+		}
+	}
 	if v.isOnDisk {
 		slices.SortFunc(page, func(a, b *blob.ListObject) int { return strings.Compare(a.Key, b.Key) })
 	}

@@ -38,7 +38,7 @@ type Image struct {
 	Size int64  // of the file, in bytes
 }
 
-// Hash reads a file to its end and returns what it is. Errors: [fault.Internal].
+// Hash reads a file to its end and returns what it is. Errors: [fault.Unavailable].
 func Hash(ctx context.Context, path string) (Image, error) {
 	f, err := os.Open(path)
 	if err != nil {

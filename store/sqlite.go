@@ -58,7 +58,8 @@ func openSQLite(ctx context.Context, address string) (*sql.DB, error) {
 	// begins, where waiting for it is possible. The file's own permissions are
 	// those of the files that SQLite puts beside it.
 	escaped := strings.ReplaceAll(url.QueryEscape(path), "+", "%20") // SQLite reads a plus as a plus
-	name := url.URL{Scheme: "file", Path: path, RawQuery: "_txlock=immediate&modeof=" + escaped}
+	useDisk()
+	name := url.URL{Scheme: "file", Path: path, RawQuery: "_txlock=immediate&vfs=" + diskName + "&modeof=" + escaped}
 	pool, err := driver.Open(name.String(), prepareConnection)
 	if err != nil {
 		return nil, err

@@ -393,7 +393,7 @@ func changing(t *testing.T, r *room) {
 	}
 	image := r.image(t, rows(10))
 	must(t, os.Remove(image.Path))
-	if _, err := r.vault.Put(t.Context(), place, image, snapshot.Taking{Taken: noon}); fault.KindOf(err) != fault.Internal || strings.Contains(fault.Message(err), r.dir) {
+	if _, err := r.vault.Put(t.Context(), place, image, snapshot.Taking{Taken: noon}); fault.KindOf(err) != fault.Unavailable || strings.Contains(fault.Message(err), r.dir) {
 		t.Errorf("a missing image: %v", err)
 	}
 	if keys, left := r.keys(t), r.Leaks(t); len(keys) > 0 || len(left) > 0 {

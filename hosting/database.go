@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -122,7 +123,7 @@ func (db *database) materialize() error {
 		return err
 	}
 	defer os.RemoveAll(fresh)
-	template, err := db.r.makeTemplate(fresh)
+	template, err := db.makeTemplate(fresh)
 	if err != nil {
 		return err
 	}
@@ -151,23 +152,25 @@ func (db *database) close() {
 
 // makeTemplate returns the bytes of a database without tables, in WAL mode. The
 // first time it makes them, in a file below dir.
-func (r *InProcess) makeTemplate(dir string) ([]byte, error) {
+func (db *database) makeTemplate(dir string) ([]byte, error) {
+	r := db.r
 	r.making.Lock()
 	defer r.making.Unlock()
 	if r.template != nil {
 		return r.template, nil
 	}
-	path := filepath.Join(dir, "template")
-	defer os.Remove(path)
-	c, err := sqlite3.Open(path)
+	j := newJail(db)
+	defer j.close()
+	j.copying = filepath.Join(dir, "template")
+	c, err := sqlite3.Open(fileURI(j.copying, url.Values{"vfs": {j.name}}))
+	if err == nil {
+		err = errors.Join(c.Exec("PRAGMA page_size=4096; PRAGMA journal_mode=WAL;"), c.Close())
+	}
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, j.trouble)
 	}
-	err = c.Exec("PRAGMA page_size=4096; PRAGMA journal_mode=WAL;")
-	if err := errors.Join(err, c.Close()); err != nil {
-		return nil, err
-	}
-	r.template, err = os.ReadFile(path)
+	defer os.Remove(j.copying)
+	r.template, err = os.ReadFile(j.copying)
 	return r.template, err
 }
 

@@ -1,21 +1,17 @@
 package ayb_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	"gocloud.dev/blob/fileblob"
 
 	"ayb"
 	"ayb/internal/iofault"
@@ -29,287 +25,25 @@ const (
 	faultCallVariable = "AYB_TEST_FAULT_CALL" // at which it is killed
 )
 
-// A diskScene is an engine whose data and bucket are below one directory. alice/db
-// has had 1 in it, of which there is the snapshot first, and has 2.
-type diskScene struct {
-	*ayb.Engine
-	dir      string
-	first    string
-	exported [2][]byte // alice/db, by ExportFormat
-	end      func() error
-}
-
-// openDiskScene opens a scene, and makes it if there is none.
-func openDiskScene(t testing.TB, dir string) *diskScene {
-	t.Helper()
-	bucket := filepath.Join(dir, "bucket")
-	must(t, os.MkdirAll(bucket, 0o700))
-	b, err := fileblob.OpenBucket(bucket, &fileblob.Options{NoTempDir: true, DirFileMode: 0o700})
-	must(t, err)
-	cfg := ayb.Config{DataPath: filepath.Join(dir, "data"), Limits: ayb.Limits{DiskReserve: 1}}
-	cfg.Snapshots.Bucket = b
-	eng, err := ayb.Open(ctx, cfg)
-	must(t, err)
-	s := &diskScene{Engine: eng, dir: dir, end: func() error { return errors.Join(eng.Close(), b.Close()) }}
-	if _, err := eng.Entity(ctx, ayb.System, "alice"); err == nil {
-		list, err := eng.Snapshots(ctx, ayb.System, "alice/db", ayb.Page{})
-		must(t, err)
-		s.first = list.Items[slices.IndexFunc(list.Items, func(s ayb.Snapshot) bool { return s.Note == "first" })].ID
-		return s
-	}
-	_, err = eng.CreateEntity(ctx, ayb.System, "alice", nil)
-	must(t, err)
-	_, err = eng.CreateDatabase(ctx, ayb.System, "alice/db", nil)
-	must(t, err)
-	s.query(t, "alice/db", "CREATE TABLE t (a); INSERT INTO t VALUES (1)")
-	taken, err := eng.CreateSnapshot(ctx, ayb.System, "alice/db", "first")
-	must(t, err)
-	s.first = taken.ID
-	s.query(t, "alice/db", "UPDATE t SET a = 2")
-	_, err = eng.CreateDatabase(ctx, ayb.System, "alice/unwritten", nil)
-	must(t, err)
-	return s
-}
-
-func (s *diskScene) query(t testing.TB, ref, sql string) string {
-	t.Helper()
-	result, err := s.Query(ctx, ayb.System, ref, sql)
-	must(t, err)
-	if len(result.Rows) == 0 {
-		return ""
-	}
-	return result.Rows[0][0].String()
-}
-
-// export exports alice/db, to be imported.
-func (s *diskScene) export(t testing.TB) {
-	t.Helper()
-	for _, format := range []ayb.ExportFormat{ayb.ExportSQLite, ayb.ExportSQL} {
-		var file bytes.Buffer
-		must(t, s.Export(ctx, ayb.System, "alice/db", format, &file))
-		s.exported[format] = file.Bytes()
-	}
-}
-
-// content returns what table t of a database has in it.
-func (s *diskScene) content(t testing.TB, ref string) string {
-	t.Helper()
-	return s.query(t, ref, "SELECT group_concat(a) FROM t")
-}
-
-// snapshots returns the ids of the snapshots of alice/db other than the first.
-func (s *diskScene) snapshots(t testing.TB) (ids []string) {
-	t.Helper()
-	list, err := s.Snapshots(ctx, ayb.System, "alice/db", ayb.Page{})
-	must(t, err)
-	for _, snapshot := range list.Items {
-		ids = append(ids, snapshot.ID)
-	}
-	if !slices.Contains(ids, s.first) {
-		t.Errorf("the first snapshot is not in %v", ids)
-	}
-	return slices.DeleteFunc(ids, func(id string) bool { return id == s.first })
-}
-
-// holds reports whether a snapshot has the content.
-func (s *diskScene) holds(t testing.TB, id, content string) bool {
-	t.Helper()
-	ref := "alice/of-" + id[:8]
-	_, err := s.RestoreSnapshot(ctx, ayb.System, "alice/db", id, &ayb.RestoreOptions{To: ref})
-	must(t, err)
-	return s.content(t, ref) == content
-}
-
-// left returns what is on disk that should not be.
-func (s *diskScene) left(t testing.TB) []string {
-	left := leftoversOf(t, s.Engine, filepath.Join(s.dir, "data"))
-	for _, pattern := range []string{"tmp*", "incoming"} {
-		found, err := filepath.Glob(filepath.Join(s.dir, "data", ayb.OwnersDir, "*", "*", pattern, "*"))
-		must(t, err)
-		left = append(left, found...)
-	}
-	return left
-}
-
-// settle waits until nothing is left on disk that should not be, as what a restore has
-// replaced, and returns what is left all the same.
-func (s *diskScene) settle(t testing.TB) (left []string) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if left = s.left(t); len(left) == 0 {
-			return nil
-		}
-	}
-	return left
-}
-
-// A diskWork is something during which the disk fails.
-type diskWork struct {
-	do func(s *diskScene) error
-
-	full bool // only that the disk is full is of interest
-
-	// check finds out whether the scene, which was opened anew, is as it was before or
-	// as it was to be: that for certain if done.
-	check func(t *testing.T, s *diskScene, done bool) error
-}
-
-// diskWorks are all that are looked at.
-var diskWorks = map[string]diskWork{
-	"snapshot": {
-		do: func(s *diskScene) error { _, err := s.CreateSnapshot(ctx, ayb.System, "alice/db", ""); return err },
-		check: func(t *testing.T, s *diskScene, done bool) error {
-			ids := s.snapshots(t)
-			if len(ids) > 1 || done && len(ids) != 1 || s.content(t, "alice/db") != "2" {
-				return fmt.Errorf("there are the snapshots %v of %q", ids, s.content(t, "alice/db"))
-			}
-			again, err := s.CreateSnapshot(ctx, ayb.System, "alice/db", "")
-			if err != nil || len(ids) == 1 && ids[0] != again.ID || !s.holds(t, again.ID, "2") {
-				return fmt.Errorf("the next try has given %s beside %v, %v", again.ID, ids, err)
-			}
-			return nil
-		},
-	},
-	"restore": {
-		do: func(s *diskScene) error {
-			restored, err := s.RestoreSnapshot(ctx, ayb.System, "alice/db", s.first, nil)
-			// What was replaced is uploaded beside. If that fails, its image may stay.
-			for deadline := time.Now().Add(time.Second); restored.Undo != "" && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-				if notes, _ := os.ReadDir(filepath.Join(s.dir, "data", "images")); len(notes) == 0 {
-					break
-				}
-			}
-			return err
-		},
-		check: func(t *testing.T, s *diskScene, done bool) error {
-			got := s.content(t, "alice/db")
-			if got != "1" && (got != "2" || done) {
-				return fmt.Errorf("the database has %q", got)
-			}
-			if left := s.settle(t); len(left) > 0 {
-				return fmt.Errorf("left behind: %v", left)
-			}
-			if ids := s.snapshots(t); got == "1" && (len(ids) != 1 || !s.holds(t, ids[0], "2")) {
-				return fmt.Errorf("what was replaced is not in %v", ids)
-			}
-			s.query(t, "alice/db", "INSERT INTO t VALUES (9)")
-			if _, err := s.RestoreSnapshot(ctx, ayb.System, "alice/db", s.first, nil); err != nil {
-				return fmt.Errorf("the next try: %w", err)
-			}
-			if got := s.content(t, "alice/db"); got != "1" {
-				return fmt.Errorf("after the next try the database has %q", got)
-			}
-			return nil
-		},
-	},
-	"export": {
-		do: func(s *diskScene) error {
-			return s.Export(ctx, ayb.System, "alice/db", ayb.ExportSQLite, io.Discard)
-		}, check: unchanged, full: true,
-	},
-	"export of SQL": {
-		do: func(s *diskScene) error {
-			return s.Export(ctx, ayb.System, "alice/db", ayb.ExportSQL, io.Discard)
-		}, check: unchanged, full: true,
-	},
-	"import":        {do: importing(ayb.ExportSQLite), check: imported, full: true},
-	"import of SQL": {do: importing(ayb.ExportSQL), check: imported, full: true},
-	"import into a table": {
-		do: func(s *diskScene) error {
-			_, err := s.ImportTable(ctx, ayb.System, "alice/db", strings.NewReader("a\n"+strings.Repeat("7\n", 5000)), ayb.TableImport{Table: "t", Format: "csv"})
-			return err
-		},
-		check: more(5000), full: true,
-	},
-	"write": {
-		do: func(s *diskScene) error {
-			_, err := s.Query(ctx, ayb.System, "alice/db", "INSERT INTO t SELECT hex(zeroblob(100)) FROM generate_series(1, 1000)")
-			return err
-		},
-		check: more(1000), full: true,
-	},
-	"first write": {
-		do: func(s *diskScene) error {
-			_, err := s.Query(ctx, ayb.System, "alice/unwritten", "CREATE TABLE t (a); INSERT INTO t VALUES (3)")
-			return err
-		},
-		check: func(t *testing.T, s *diskScene, done bool) error {
-			if !done {
-				s.query(t, "alice/unwritten", "CREATE TABLE t (a); INSERT INTO t VALUES (3)")
-			}
-			if got := s.content(t, "alice/unwritten"); got != "3" {
-				return fmt.Errorf("it has %q", got)
-			}
-			return unchanged(t, s, done)
-		},
-		full: true,
-	},
-}
-
-// unchanged is the check of what changes nothing.
-func unchanged(t *testing.T, s *diskScene, _ bool) error {
-	if got := s.content(t, "alice/db"); got != "2" {
-		return fmt.Errorf("the database has %q", got)
-	}
-	return nil
-}
-
-// more is the check of what adds rows to alice/db.
-func more(rows int) func(t *testing.T, s *diskScene, done bool) error {
-	return func(t *testing.T, s *diskScene, done bool) error {
-		got := s.query(t, "alice/db", "SELECT count(*) FROM t")
-		if got != strconv.Itoa(rows+1) && (got != "1" || done) {
-			return fmt.Errorf("the database has %s rows", got)
-		}
-		s.query(t, "alice/db", "INSERT INTO t VALUES (4)")
-		return nil
-	}
-}
-
-// importing makes alice/imported of what is exported of alice/db.
-func importing(format ayb.ExportFormat) func(s *diskScene) error {
-	return func(s *diskScene) error {
-		_, err := s.Import(ctx, ayb.System, "alice/imported", bytes.NewReader(s.exported[format]), &ayb.ImportOptions{Format: format})
-		return err
-	}
-}
-
-// imported is the check of that.
-func imported(t *testing.T, s *diskScene, done bool) error {
-	switch _, err := s.Database(ctx, ayb.System, "alice/imported"); {
-	case errors.Is(err, ayb.ErrNotFound) && !done:
-		s.export(t)
-		must(t, importing(ayb.ExportSQL)(s))
-	case err != nil:
-		return err
-	}
-	if got := s.content(t, "alice/imported"); got != "2" {
-		return fmt.Errorf("what was imported has %q", got)
-	}
-	return unchanged(t, s, done)
-}
-
-// run does the work with its nth call going wrong and looks at what is left. It returns
-// how many calls there were.
-func (w diskWork) run(t *testing.T, dir string, mode iofault.Mode, n int) (calls int) {
+// run does the work with its nth call going wrong, and returns how many calls there
+// were.
+func (w diskWork) run(t *testing.T, dir string, mode iofault.Mode, n int) (calls int, err error) {
 	t.Helper()
 	s := openDiskScene(t, dir)
-	s.export(t)
+	if w.prepare != nil {
+		w.prepare(s, t)
+	}
 	iofault.Begin(dir, mode, n)
-	err := w.do(s)
+	err = w.do(s)
 	calls = iofault.End()
 	if closed := s.end(); closed != nil {
 		t.Errorf("call %d: closing: %v", n, closed)
 	}
-	if err != nil {
-		w.judge(t, n, mode, err)
-	}
-	w.look(t, dir, fmt.Sprintf("call %d, %s (%v)", n, mode, err), err == nil)
-	return calls
+	return calls, err
 }
 
 // judge looks at an error.
-func (w diskWork) judge(t *testing.T, n int, mode iofault.Mode, err error) {
+func judge(t *testing.T, n int, mode iofault.Mode, err error) {
 	t.Helper()
 	if !errors.Is(err, ayb.ErrUnavailable) && !errors.Is(err, ayb.ErrOutcomeUnknown) || strings.Contains(ayb.Message(err), "/") {
 		t.Errorf("call %d: %v (%s): %q", n, err, ayb.KindOf(err), ayb.Message(err))
@@ -351,15 +85,20 @@ func TestDisk_child(t *testing.T) {
 		must(t, s.end())
 		return
 	}
-	for n := 1; ; n++ {
-		copied := dir + "-" + strconv.Itoa(n)
-		must(t, os.CopyFS(copied, os.DirFS(dir)))
-		if calls := work.run(t, copied, mode, n); calls < n {
-			fmt.Printf("%d calls\n", n-1)
-			return
+	// The test makes the copies and looks at them: here each of its calls would be asked about.
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		n, err := strconv.Atoi(in.Text())
+		must(t, err)
+		calls, err := work.run(t, dir+in.Text(), mode, n)
+		if err != nil {
+			judge(t, n, mode, err)
 		}
+		fmt.Printf("%s%d %v\n", ranPrefix, calls, err)
 	}
 }
+
+// ranPrefix is what the line begins with that the child says after each call.
+const ranPrefix = "calls: "
 
 // memoryDir returns a directory in main memory, if there is one: its syncs take no time,
 // of which nothing is to be found out here.
@@ -373,19 +112,17 @@ func memoryDir(t *testing.T) string {
 	return dir
 }
 
-// startDiskChild starts TestDisk_child.
-func startDiskChild(t *testing.T, dir, work string, mode iofault.Mode, n int) (*exec.Cmd, *iofault.Trace, *bytes.Buffer) {
-	t.Helper()
+// diskChild returns the command of TestDisk_child.
+func diskChild(dir, work string, mode iofault.Mode, n int) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], "-test.run=^TestDisk_child$")
 	cmd.Env = append(os.Environ(), faultDirVariable+"="+dir, faultWorkVariable+"="+work, faultModeVariable+"="+string(mode), faultCallVariable+"="+strconv.Itoa(n))
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	return cmd, iofault.Require(t, cmd), &output
+	return cmd
 }
 
-// TestDisk_faults has each file call of one snapshot and of one restore fail, and find the disk full, and
-// kills the process at each that changes something: those of SQLite, of the engine, of the
-// metadata and of the bucket, which is a directory.
+// TestDisk_faults has each file call of one snapshot and of one restore fail, and
+// find the disk full, and kills the process at each that changes something: those of
+// SQLite, of the engine, of the metadata and of the bucket, which is a directory. Of
+// everything else that needs room, each call finds the disk full.
 func TestDisk_faults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts many processes")
@@ -393,59 +130,93 @@ func TestDisk_faults(t *testing.T) {
 	base := filepath.Join(memoryDir(t), "scene")
 	must(t, openDiskScene(t, base).end())
 	for name, work := range diskWorks {
-		modes := []iofault.Mode{iofault.Full, iofault.Fail}
-		if work.full {
-			modes = modes[:1]
-		}
-		for _, mode := range modes {
-			t.Run(name+"/"+string(mode), func(t *testing.T) {
-				t.Parallel()
-				dir := filepath.Join(memoryDir(t), "scene")
-				must(t, os.CopyFS(dir, os.DirFS(base)))
-				cmd, trace, output := startDiskChild(t, dir, name, mode, 0)
-				err := cmd.Wait()
-				calls, trouble := trace.Calls()
-				if err != nil || trouble != nil {
-					var list strings.Builder
-					for i, call := range calls {
-						fmt.Fprintf(&list, "\n%d: %s", i+1, call)
-					}
-					t.Errorf("%v, %v\n%s\nThe calls are%s", err, trouble, output, &list)
-				}
-				n, _, _ := strings.Cut(output.String(), " calls\n")
-				if count, _ := strconv.Atoi(n); count < 5 {
-					t.Errorf("only %s calls were seen", n)
-				}
-				t.Logf("%s calls: %s", n, counted(calls))
-			})
-		}
+		t.Run(name+"/full", func(t *testing.T) {
+			t.Parallel()
+			work.fails(t, base, name, iofault.Full)
+		})
 		if work.full {
 			continue
 		}
+		t.Run(name+"/fail", func(t *testing.T) {
+			t.Parallel()
+			work.fails(t, base, name, iofault.Fail)
+		})
 		t.Run(name+"/kill", func(t *testing.T) {
 			t.Parallel()
-			var killed []string
-			for n := 1; ; n++ {
-				dir := filepath.Join(memoryDir(t), strconv.Itoa(n))
-				must(t, os.CopyFS(dir, os.DirFS(base)))
-				cmd, trace, output := startDiskChild(t, dir, name, iofault.Kill, n)
-				err := cmd.Wait()
-				at := trace.KilledAt()
-				if at == "" {
-					if err != nil {
-						t.Errorf("nobody has killed it: %v\n%s", err, output)
-					}
-					break
-				}
-				killed = append(killed, at)
-				work.look(t, dir, fmt.Sprintf("killed at %d, %s", n, at), false)
-			}
-			if len(killed) < 20 {
-				t.Errorf("it was killed only at %v", killed)
-			}
-			t.Logf("killed at %d calls: %s", len(killed), counted(killed))
+			work.isKilled(t, base, name)
 		})
 	}
+}
+
+// fails has each call of the work fail.
+func (w diskWork) fails(t *testing.T, base, name string, mode iofault.Mode) {
+	dir := filepath.Join(memoryDir(t), "call")
+	cmd := diskChild(dir, name, mode, 0)
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	trace := iofault.Require(t, cmd)
+	said, count := bufio.NewScanner(out), 0
+	next := func() {
+		copied := dir + strconv.Itoa(count+1)
+		must(t, os.CopyFS(copied, os.DirFS(base)))
+		fmt.Fprintln(in, count+1)
+	}
+	next()
+	var output strings.Builder
+	for said.Scan() {
+		line, ok := strings.CutPrefix(said.Text(), ranPrefix)
+		if !ok {
+			fmt.Fprintln(&output, said.Text())
+			continue
+		}
+		calls, outcome, _ := strings.Cut(line, " ")
+		if n, err := strconv.Atoi(calls); err != nil || n <= count {
+			in.Close() // none was left to fail
+			continue
+		}
+		count++
+		w.look(t, dir+strconv.Itoa(count), fmt.Sprintf("call %d, %s (%s)", count, mode, outcome), outcome == "<nil>")
+		next()
+	}
+	err = cmd.Wait()
+	calls, trouble := trace.Calls()
+	if err != nil || trouble != nil || count < 5 {
+		var list strings.Builder
+		for i, call := range calls {
+			fmt.Fprintf(&list, "\n%d: %s", i+1, call)
+		}
+		t.Errorf("after %d calls: %v, %v\n%s\nThe calls are%s", count, err, trouble, &output, &list)
+	}
+	t.Logf("%d calls: %s", count, counted(calls))
+}
+
+// isKilled has the process be killed at each call of the work that changes something.
+func (w diskWork) isKilled(t *testing.T, base, name string) {
+	var killed []string
+	for n := 1; ; n++ {
+		dir := filepath.Join(memoryDir(t), strconv.Itoa(n))
+		must(t, os.CopyFS(dir, os.DirFS(base)))
+		cmd := diskChild(dir, name, iofault.Kill, n)
+		var output bytes.Buffer
+		cmd.Stdout = &output
+		trace := iofault.Require(t, cmd)
+		err := cmd.Wait()
+		at := trace.KilledAt()
+		if at == "" {
+			if err != nil {
+				t.Errorf("nobody has killed it: %v\n%s", err, &output)
+			}
+			break
+		}
+		killed = append(killed, at)
+		w.look(t, dir, fmt.Sprintf("killed at %d, %s", n, at), false)
+	}
+	if len(killed) < 20 {
+		t.Errorf("it was killed only at %v", killed)
+	}
+	t.Logf("killed at %d calls: %s", len(killed), counted(killed))
 }
 
 // counted writes what follows each other equally once, with its number.

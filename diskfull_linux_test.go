@@ -87,7 +87,9 @@ func (w diskWork) runIn(t *testing.T, base, dir string, room int64) error {
 	t.Helper()
 	must(t, os.CopyFS(dir, os.DirFS(base)))
 	s := openDiskScene(t, dir)
-	s.export(t)
+	if w.prepare != nil {
+		w.prepare(s, t)
+	}
 	free, err := durable.Free(dir)
 	must(t, err)
 	ballast := filepath.Join(filepath.Dir(dir), "ballast")

@@ -109,11 +109,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Engine{cfg: cfg.withDefaults(), calls: newGate(), stop: func() {}}
-	e.log, e.ids = e.cfg.Logger, &ids{now: e.cfg.Now, random: e.cfg.Random}
-	e.copying.all, e.copying.each = e.cfg.Limits.Copies, e.cfg.Limits.AccountCopies
-	e.disk = disk{dir: e.cfg.owners(), reserve: e.cfg.Limits.DiskReserve, free: durable.Free}
-	e.requests, e.failures = newRateLimit(e.cfg.RequestRate, e.cfg.Now), newRateLimit(failureRecords, e.cfg.Now)
+	e := newEngine(cfg)
 	defer func() {
 		if err != nil {
 			e.shut()
@@ -157,6 +153,16 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 	e.journal = newJournal(e.store, e.ids, e.cfg)
 	e.start()
 	return e, nil
+}
+
+// newEngine returns an engine that holds nothing yet.
+func newEngine(cfg Config) *Engine {
+	e := &Engine{cfg: cfg.withDefaults(), calls: newGate(), stop: func() {}}
+	e.log, e.ids = e.cfg.Logger, &ids{now: e.cfg.Now, random: e.cfg.Random}
+	e.copying.all, e.copying.each = e.cfg.Limits.Copies, e.cfg.Limits.AccountCopies
+	e.disk = disk{dir: e.cfg.owners(), reserve: e.cfg.Limits.DiskReserve, free: durable.Free}
+	e.requests, e.failures = newRateLimit(e.cfg.RequestRate, e.cfg.Now), newRateLimit(failureRecords, e.cfg.Now)
+	return e
 }
 
 func openStore(ctx context.Context, cfg Config) (*store.Store, error) {

@@ -178,6 +178,7 @@ func (e *Engine) roundOfMetadata(ctx context.Context) {
 	}
 	if err != nil && ctx.Err() == nil {
 		e.log.WarnContext(ctx, fmt.Sprintf("Unable to copy the metadata to the bucket; the next round tries again: %v", err))
+		e.noteFull(ctx, err)
 	}
 }
 
@@ -196,6 +197,11 @@ func (e *Engine) uploadMetadata(ctx context.Context) error {
 		return err
 	}
 	defer e.removeCopy(path)
+	give, err := e.disk.claim(e.metadataSize())
+	if err != nil {
+		return err
+	}
+	defer give()
 	if err := e.store.Copy(ctx, path); err != nil {
 		return err
 	}
@@ -226,6 +232,19 @@ func (e *Engine) uploadMetadata(ctx context.Context) error {
 		e.log.WarnContext(ctx, "the metadata will be uploaded once more after the next start", "error", err)
 	}
 	return e.pruneMetadata(ctx, own)
+}
+
+// metadataSize returns how large the file of the metadata is, about.
+func (e *Engine) metadataSize() int64 {
+	path, err := store.Path(e.cfg.MetadataURL)
+	if err != nil {
+		return 0
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 // removeCopy removes a temporary copy, and what SQLite may have put beside it.

@@ -116,11 +116,9 @@ func Recover(ctx context.Context, cfg Config, opt *RecoverOptions) (_ Recovery, 
 	if err := r.parse(); err != nil {
 		return r.result, err
 	}
-	e := &Engine{cfg: cfg.withDefaults(), calls: newGate()}
-	e.life, e.stop = context.WithCancel(ctx)
-	e.log, e.ids = e.cfg.Logger, &ids{now: e.cfg.Now, random: e.cfg.Random}
-	e.vault = newVault(e.cfg)
-	r.e = e
+	r.e = newEngine(cfg)
+	r.e.life, r.e.stop = context.WithCancel(ctx)
+	r.e.vault = newVault(r.e.cfg)
 	defer func() { err = errors.Join(err, r.close()) }()
 	if err := r.begin(ctx); err != nil {
 		return r.result, err

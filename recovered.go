@@ -184,7 +184,7 @@ func (r *recovery) restore(ctx context.Context, d *RecoveredDatabase, place snap
 			d.Snapshot, d.Taken = s.ID, s.Taken
 			return nil
 		}
-		img, err := r.fetch(ctx, db, place, s.ID)
+		img, err := r.fetch(ctx, db, place, s)
 		if isDamaged(err) {
 			r.e.log.Error("a snapshot can't be used; taking the one before", "database", d.Ref, "snapshot", s.ID, "error", err)
 			d.Damaged = append(d.Damaged, s.ID)
@@ -216,12 +216,12 @@ func (r *recovery) note(d RecoveredDatabase) error {
 }
 
 // fetch makes an image of a snapshot that is whole and sound.
-func (r *recovery) fetch(ctx context.Context, db Database, place snapshot.Place, id string) (*image, error) {
+func (r *recovery) fetch(ctx context.Context, db Database, place snapshot.Place, s Snapshot) (*image, error) {
 	img, err := r.e.newImage(db)
 	if err != nil {
 		return nil, err
 	}
-	if _, err = r.e.vault.Fetch(ctx, place, id, img.path(), nil); err == nil {
+	if _, err = img.fetch(ctx, place, s, nil); err == nil {
 		err = img.adopt(ctx, hosting.QuickCheck)
 	}
 	if err != nil {

@@ -20,10 +20,13 @@ func (c *config) examineSnapshots(ctx context.Context) (list []finding) {
 	if err := c.Snapshots.try(ctx); err != nil {
 		return []finding{found(broken, subject, "%s", plain(err))}
 	}
-	if !c.Snapshots.Automation.isSet {
-		return []finding{found(warning, subject, "the bucket works, but there are no rounds, so that snapshots are taken only if somebody asks; set [snapshots.automation]")}
+	if len(c.engine().EmailKeys) == 0 {
+		list = append(list, found(warning, subject, "the key of e-mail tokens is in %s alone, and ayb recover asks for it; set authentication.fernet_key to what is in there, and keep the configuration elsewhere too", filepath.Join(c.DataPath, "fernet.key")))
 	}
-	return []finding{found(fine, subject, "the bucket works; rounds every %s", formatDuration(c.Snapshots.Automation.Interval))}
+	if !c.Snapshots.Automation.isSet {
+		return append(list, found(warning, subject, "the bucket works, but there are no rounds, so that snapshots are taken only if somebody asks, and none of the metadata; set [snapshots.automation]"))
+	}
+	return append(list, found(fine, subject, "the bucket works; rounds every %s", formatDuration(c.Snapshots.Automation.Interval)))
 }
 
 // try stores a file in the bucket and removes it.

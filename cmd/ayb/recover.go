@@ -69,6 +69,7 @@ func (cmd recoverCommand) Run(c *connection) error {
 		return err
 	case cmd.DryRun:
 		c.say("Nothing was changed; without --dry_run this would be done, and each snapshot be checked.")
+		return nil
 	case result.Pending > 0:
 		return fault.New(fault.Unavailable, "The snapshots of %s can't be fetched now, so the recovery has not ended. Run it again, or leave them out with --skip", counted(result.Pending, "database"))
 	}
@@ -78,6 +79,7 @@ func (cmd recoverCommand) Run(c *connection) error {
 	case len(plan.Damaged) > 0:
 		return fault.New(fault.Unavailable, "The newest copy of the metadata is damaged, so that what is in them is older than it could be; see above")
 	}
+	c.say("All of it is back.")
 	return nil
 }
 

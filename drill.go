@@ -2,10 +2,8 @@ package ayb
 
 import (
 	"context"
-	"slices"
 
 	"ayb/auth"
-	"ayb/catalog"
 	"ayb/hosting"
 )
 
@@ -57,11 +55,7 @@ func (e *Engine) drill(ctx context.Context, db Database) (Snapshot, error) {
 	case len(list) == 0:
 		return Snapshot{}, errNoSnapshot
 	}
-	newest := list[0]
-	// What a restore has put away is newer than what it has put in its place.
-	if i := slices.IndexFunc(list, func(s Snapshot) bool { return s.Kind != catalog.Replaced || !s.Round.IsZero() }); i > 0 {
-		newest = list[i]
-	}
+	newest := restorable(list)[0]
 	img, err := e.newImage(db)
 	if err != nil {
 		return newest, err

@@ -45,8 +45,8 @@ type RecoverOptions struct {
 	// of the bucket, and changes nothing.
 	DryRun bool
 
-	// Began is called once, when it is known what there is, before anything is
-	// written. It may be nil.
+	// Began is called once, when it is known what there is, before the first database
+	// is brought back. It may be nil.
 	Began func(RecoveryPlan)
 
 	// Told is called for each database, one at a time, as soon as its outcome is
@@ -120,7 +120,7 @@ func Recover(ctx context.Context, cfg Config, opt *RecoverOptions) (_ Recovery, 
 	r.e.life, r.e.stop = context.WithCancel(ctx)
 	r.e.vault = newVault(r.e.cfg)
 	defer func() { err = errors.Join(err, r.close()) }()
-	if err := r.begin(ctx); err != nil {
+	if err := r.begin(); err != nil {
 		return r.result, err
 	}
 	if err := r.openMetadata(ctx); err != nil {
@@ -129,7 +129,8 @@ func Recover(ctx context.Context, cfg Config, opt *RecoverOptions) (_ Recovery, 
 		}
 		return r.result, err
 	}
-	return r.result, r.run(ctx)
+	err = r.run(ctx)
+	return r.result, err
 }
 
 // A recovery is one call of Recover.
@@ -166,7 +167,7 @@ func (r *recovery) step(name string) {
 }
 
 // begin takes the data path and finds out what is in it.
-func (r *recovery) begin(ctx context.Context) (err error) {
+func (r *recovery) begin() (err error) {
 	e := r.e
 	_, err = os.Lstat(e.cfg.DataPath)
 	switch {
@@ -231,11 +232,13 @@ func (r *recovery) findRemains() (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	switch info, err := os.Lstat(path); {
-	case err == nil && info.Size() > 0:
-		return path, nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return "", fault.Wrap(fault.Unavailable, err, "The metadata database can't be looked at")
+	for _, ending := range []string{"", "-wal", "-journal"} { // a log of another file would be applied to this one
+		switch info, err := os.Lstat(path + ending); {
+		case err == nil && info.Size() > 0:
+			return path + ending, nil
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return "", fault.Wrap(fault.Unavailable, err, "The metadata database can't be looked at")
+		}
 	}
 	return "", nil
 }

@@ -293,7 +293,7 @@ func (r *recovery) replaced(ctx context.Context) error {
 			return err
 		}
 		if err != nil {
-			r.tell(RecoveredDatabase{ID: k.Database, Ref: state.Ref(), Place: state.Place, Failure: fmt.Sprintf("what a restore had replaced at %s was not in the bucket yet", k.At.Format(time.RFC3339))})
+			r.tell(RecoveredDatabase{ID: k.Database, Ref: state.Ref(), Place: state.Place, Failure: fmt.Sprintf("what a restore or an import had replaced at %s was not in the bucket yet", k.At.Format(time.RFC3339))})
 		}
 		if !r.opt.DryRun {
 			if err := r.e.store.ForgetReplaced(ctx, k.Image); err != nil {

@@ -196,8 +196,8 @@ func TestRecover_goes_on_after_every_fault(t *testing.T) {
 			}
 			again(t, r)
 		})
-		if strings.HasPrefix(name, "[") {
-			continue
+		if strings.HasPrefix(name, "[") || name == "resume" {
+			continue // these can't fail
 		}
 		failures++
 		t.Run(fmt.Sprintf("failed at %d %s", at, name), func(t *testing.T) {

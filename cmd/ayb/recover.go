@@ -65,6 +65,8 @@ func (cmd recoverCommand) Run(c *connection) error {
 		c.say("unknown    %s  %s, %s, the last stored %s; to make it a database: ayb recover --adopt %s", u.Place, counted(u.Snapshots, "snapshot"), readable(u.Stored), second(u.Newest), u.Place)
 	}
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return fault.New(fault.Unavailable, "The recovery was interrupted; run it again, and it goes on where it was")
 	case err != nil:
 		return err
 	case cmd.DryRun:

@@ -310,6 +310,9 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 	if err == nil {
 		list, err = r.signedMetadata(list)
 	}
+	if err == nil {
+		err = ofOneServer(list)
+	}
 	if err != nil {
 		return err
 	}
@@ -348,7 +351,7 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 // fetchedPath is where the metadata are until they are known to be sound.
 func fetchedPath(path string) string { return path + "." + recoveringName }
 
-// chooseMetadata returns the copies that may be used, the newest first.
+// chooseMetadata returns the copies that are meant, the newest first.
 func (r *recovery) chooseMetadata(list []MetadataCopy) ([]MetadataCopy, error) {
 	if len(list) == 0 {
 		return nil, fault.New(fault.NotFound, "The bucket has no copy of the metadata, from which accounts could be brought back. Check bucket and path_prefix of [snapshots]. If it never had one, start a server, have the accounts registered, stop it, and run ayb recover --adopt_unknown")
@@ -359,6 +362,11 @@ func (r *recovery) chooseMetadata(list []MetadataCopy) ([]MetadataCopy, error) {
 			return nil, fault.New(fault.Invalid, "The bucket has no metadata called %s; leave out --from, and those that it has are named", r.opt.From)
 		}
 	}
+	return list, nil
+}
+
+// ofOneServer makes sure that nobody has to choose.
+func ofOneServer(list []MetadataCopy) error {
 	var servers []string
 	for i, m := range list {
 		if slices.IndexFunc(list, func(o MetadataCopy) bool { return o.Lineage == m.Lineage }) == i {
@@ -366,9 +374,9 @@ func (r *recovery) chooseMetadata(list []MetadataCopy) ([]MetadataCopy, error) {
 		}
 	}
 	if len(servers) > 1 {
-		return nil, fault.New(fault.Conflict, "The bucket has the metadata of %d servers: %s. Say with --from which of them is to come back; a server that was started by mistake after the disaster is the one with the newest", len(servers), strings.Join(servers, ", "))
+		return fault.New(fault.Conflict, "The bucket has the metadata of %d servers: %s. Say with --from which of them is to come back; a server that was started by mistake after the disaster is the one with the newest", len(servers), strings.Join(servers, ", "))
 	}
-	return list, nil
+	return nil
 }
 
 // signedMetadata leaves those copies that the server has signed.

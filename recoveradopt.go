@@ -95,7 +95,8 @@ func (r *recovery) adoptOne(ctx context.Context, a adoption) (RecoveredDatabase,
 		d.Ref = a.place.Ref()
 	}
 	if id := r.known[d.Place]; !id.IsZero() {
-		return d, r.readopt(ctx, &d, a.place, id)
+		err := r.readopt(ctx, &d, a.place, id)
+		return d, err
 	}
 	if !slices.ContainsFunc(r.result.Unknown, func(u UnknownPlace) bool { return u.Place == d.Place }) {
 		d.Failure = "there is nothing of it in the bucket"
@@ -117,7 +118,8 @@ func (r *recovery) adoptOne(ctx context.Context, a adoption) (RecoveredDatabase,
 	case err != nil:
 		return d, err
 	}
-	return d, r.adoptAs(ctx, &d, a.place, taker)
+	err = r.adoptAs(ctx, &d, a.place, taker)
+	return d, err
 }
 
 // readopt goes on with a place that a database has got already. Its file is missing

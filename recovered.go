@@ -237,7 +237,7 @@ func (r *recovery) postpone(ctx context.Context, d *RecoveredDatabase, err error
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, snapshot.ErrDiskFull), !errors.Is(err, fault.Unavailable):
+	case errors.Is(err, snapshot.ErrDiskFull):
 		return err
 	}
 	if gone := r.e.vault.Check(ctx); gone != nil {

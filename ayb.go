@@ -78,6 +78,7 @@ type Engine struct {
 	// snapshotting holds the databases of which a snapshot is being taken, or whose
 	// snapshots are being removed.
 	snapshotting locks
+	snapshots    snapshotCounters
 	// metadata is what rounds know of the copies of the metadata.
 	metadata metadataKeeper
 	// changes are the databases that are noted to have changed.

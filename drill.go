@@ -32,8 +32,10 @@ func (e *Engine) Drill(ctx context.Context, p Principal, ref string) (_ Snapshot
 	newest, err := e.drill(ctx, c.database)
 	switch {
 	case err == nil:
+		e.snapshots.note(func(s *SnapshotStats) { s.Proven++ })
 		e.log.Info("a snapshot has been proven to be restorable", "database", c.ref, "snapshot", newest.ID, "taken", newest.Taken, "took", e.now().Sub(began))
 	case newest.ID != "" && ctx.Err() == nil:
+		e.snapshots.note(func(s *SnapshotStats) { s.Unproven++ })
 		e.log.Error("the newest snapshot of a database could not be restored", "database", c.ref, "snapshot", newest.ID, "error", err)
 	}
 	return newest, e.orClosing(err)

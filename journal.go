@@ -44,6 +44,7 @@ type journal struct {
 	mu      sync.Mutex
 	records []AuditRecord
 	lost    int64
+	all     AuditStats // since the beginning
 	touches map[string]time.Time
 
 	counts [countShards]countShard
@@ -81,6 +82,7 @@ func (j *journal) record(r AuditRecord) {
 	j.mu.Lock()
 	r.ID = j.ids.next()
 	j.records = append(j.records, r)
+	j.all.Records++
 	j.trim()
 	j.mu.Unlock()
 	j.markDirty()
@@ -95,6 +97,15 @@ func (j *journal) lose() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lost++
+	j.all.Lost++
+}
+
+func (j *journal) stats() AuditStats {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	now := j.all
+	now.Waiting = len(j.records)
+	return now
 }
 
 // trim drops the oldest records beyond the bound.
@@ -102,6 +113,7 @@ func (j *journal) trim() {
 	if over := len(j.records) - journalRecords; over > 0 {
 		j.records = j.records[over:]
 		j.lost += int64(over)
+		j.all.Lost += uint64(over)
 	}
 }
 

@@ -176,6 +176,7 @@ func (e *Engine) roundOfMetadata(ctx context.Context) {
 	if err == nil {
 		err = e.uploadMetadata(ctx)
 	}
+	e.snapshots.metadata(err)
 	if err != nil && ctx.Err() == nil {
 		e.log.WarnContext(ctx, fmt.Sprintf("Unable to copy the metadata to the bucket; the next round tries again: %v", err))
 		e.noteFull(ctx, err)

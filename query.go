@@ -86,7 +86,7 @@ func (c *call) run(ctx context.Context, st Statement, sink Sink) (sum Summary, e
 	return Summary{}, errMoving
 }
 
-var errMoving = fault.New(fault.Busy, "The database is being moved; try again in a moment")
+var errMoving = fault.Refuse(fault.Moving, "The database is being moved; try again in a moment")
 
 // mend removes the cause of an error that the Runner addresses to us, and
 // reports whether the job can be sent again. If not, *err is for the user.

@@ -23,9 +23,9 @@ func (s *shares) take(caller hosting.Caller) (give func(), err error) {
 	defer s.mu.Unlock()
 	switch {
 	case s.by[caller] >= s.each:
-		return nil, fault.New(fault.Busy, "limits.account_copies (%d) of your exports and imports are under way; try again when one of them is done", s.each)
+		return nil, fault.Refuse(fault.Copies, "limits.account_copies (%d) of your exports and imports are under way; try again when one of them is done", s.each)
 	case s.taken >= s.all:
-		return nil, fault.New(fault.Busy, "limits.copies (%d) exports and imports are under way on this server; try again in a moment", s.all)
+		return nil, fault.Refuse(fault.Copies, "limits.copies (%d) exports and imports are under way on this server; try again in a moment", s.all)
 	}
 	if s.by == nil {
 		s.by = map[hosting.Caller]int{}
@@ -33,6 +33,13 @@ func (s *shares) take(caller hosting.Caller) (give func(), err error) {
 	s.taken++
 	s.by[caller]++
 	return func() { s.give(caller) }, nil
+}
+
+// count returns how many places are taken.
+func (s *shares) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.taken
 }
 
 func (s *shares) give(caller hosting.Caller) {

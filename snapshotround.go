@@ -46,6 +46,7 @@ type snapshotJob struct {
 // changed. What fails is tried again in the next round. It costs three queries of
 // the metadata if there is nothing to do.
 func (e *Engine) round(ctx context.Context) {
+	began := e.now()
 	jobs, err := e.snapshotJobs(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -64,6 +65,9 @@ func (e *Engine) round(ctx context.Context) {
 		}
 	}
 	e.roundOfMetadata(ctx)
+	if ended := e.now(); ctx.Err() == nil {
+		e.snapshots.round(ended, ended.Sub(began))
+	}
 }
 
 func (e *Engine) bucketFailed(ctx context.Context, err error) {

@@ -27,7 +27,9 @@ const mostPlaces = 1000
 // copies the database, has the copy checked, and stores it. What the bucket has too
 // much of goes. If no change came in between, the note that the database has
 // changed is taken back.
-func (e *Engine) takeSnapshot(ctx context.Context, id ID, kind SnapshotKind, note string) (Snapshot, error) {
+func (e *Engine) takeSnapshot(ctx context.Context, id ID, kind SnapshotKind, note string) (_ Snapshot, err error) {
+	var content snapshot.Image
+	defer func() { e.snapshots.taken(content.Size, err) }()
 	unlock, err := e.snapshotting.lock(ctx, id)
 	if err != nil {
 		return Snapshot{}, err
@@ -48,7 +50,8 @@ func (e *Engine) takeSnapshot(ctx context.Context, id ID, kind SnapshotKind, not
 		return Snapshot{}, err
 	}
 	complete := e.changes.forget(id) // after state.Changed was read, and before the copy
-	img, content, err := e.soundImage(ctx, state.Database)
+	var img *image
+	img, content, err = e.soundImage(ctx, state.Database)
 	if err != nil {
 		return Snapshot{}, err
 	}

@@ -218,6 +218,9 @@ type RateLimit struct {
 // Error returns the time to wait.
 func (r *RateLimit) Error() string { return fmt.Sprintf("rate limit, retry after %s", r.RetryAfter) }
 
+// Unwrap returns what it is counted as.
+func (r *RateLimit) Unwrap() error { return fault.Rate }
+
 // A Missing is the cause of every [ErrNotFound] of the engine except that of
 // LogIn, and says what is missing; find it with errors.As.
 type Missing struct {

@@ -190,6 +190,6 @@ func wait[T any](ctx context.Context, db *database, ready <-chan T, what string)
 	case <-ctx.Done():
 		return turn, ctx.Err()
 	case <-timer.C:
-		return turn, fault.New(fault.Busy, "Waited limits.queue_time (%v) for %s; the database is busy, try again", db.r.limits.QueueTime, what)
+		return turn, fault.Refuse(fault.QueueTime, "Waited limits.queue_time (%v) for %s; the database is busy, try again", db.r.limits.QueueTime, what)
 	}
 }

@@ -164,7 +164,7 @@ func (c *conn) recovered(err *error) {
 		return
 	}
 	if cause, ok := v.(error); ok && isOutOfMemory(cause) { // the system gives no more to this process
-		*err = fault.Wrap(fault.Busy, cause, "The server has no memory for the query at present; try again in a moment")
+		*err = fault.Wrap(fault.Busy, fmt.Errorf("%w: %w", fault.Memory, cause), "The server has no memory for the query at present; try again in a moment")
 		return
 	}
 	cause := fmt.Errorf("panic: %v\n%s", v, debug.Stack())

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
+	"math/bits"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -92,8 +93,18 @@ var _ Runner = (*InProcess)(nil)
 type counters struct {
 	reads, writes, failures, interrupts atomic.Uint64
 	commits, syncs, evictions           atomic.Uint64
+	batches                             [len(Batches{}.Counts)]atomic.Uint64
+	batched                             atomic.Uint64 // writes
+	prepared, compiled                  atomic.Uint64 // statements
+	queuedReads, queuedWrites           atomic.Int64
 	connections, sessions               atomic.Int64
 	memory, temp                        atomic.Int64
+}
+
+// batch counts a commit of so many writes.
+func (s *counters) batch(writes int) {
+	s.batches[min(bits.Len(uint(writes-1)), len(s.batches)-1)].Add(1)
+	s.batched.Add(uint64(writes))
 }
 
 // NewInProcess returns a Runner that keeps databases below config.Dir. Only one
@@ -176,7 +187,7 @@ func (r *InProcess) enter(ctx context.Context, id DB) (*database, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-waited.C:
-			return nil, fault.New(fault.Busy, "The database is being moved or restored; try again in a moment")
+			return nil, fault.Refuse(fault.Moving, "The database is being moved or restored; try again in a moment")
 		}
 	}
 }
@@ -376,9 +387,15 @@ func (r *InProcess) Stats() Stats {
 	databases := len(r.open)
 	r.mu.Unlock()
 	s := &r.stats
+	batches := Batches{Writes: s.batched.Load()}
+	for i := range s.batches {
+		batches.Counts[i] = s.batches[i].Load()
+	}
 	return Stats{
 		Reads: s.reads.Load(), Writes: s.writes.Load(), Failures: s.failures.Load(), Interrupts: s.interrupts.Load(),
-		Commits: s.commits.Load(), Syncs: s.syncs.Load(), Evictions: s.evictions.Load(),
+		Commits: s.commits.Load(), Syncs: s.syncs.Load(), Evictions: s.evictions.Load(), Batches: batches,
+		StatementHits: s.prepared.Load(), StatementMisses: s.compiled.Load(),
+		QueuedReads: int(s.queuedReads.Load()), QueuedWrites: int(s.queuedWrites.Load()),
 		Databases: databases, Connections: int(s.connections.Load()), Sessions: int(s.sessions.Load()),
 		Memory: s.memory.Load(), TempBytes: s.temp.Load(),
 	}

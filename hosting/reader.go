@@ -37,12 +37,14 @@ func (p *readerPool) take(ctx context.Context) (*conn, error) {
 	}
 	if limit := p.db.r.limits.QueuedReads; len(p.queued) >= limit {
 		p.mu.Unlock()
-		return nil, fault.New(fault.Busy, "More than limits.queued_reads (%d) queries wait to read this database; try again", limit)
+		return nil, fault.Refuse(fault.QueueFull, "More than limits.queued_reads (%d) queries wait to read this database; try again", limit)
 	}
 	turn := make(chan *conn, 1)
 	p.queued = append(p.queued, turn)
 	p.mu.Unlock()
+	p.db.r.stats.queuedReads.Add(1)
 	c, err := wait(ctx, p.db, turn, "a turn to read")
+	p.db.r.stats.queuedReads.Add(-1)
 	if err != nil {
 		p.abandon(turn)
 		return nil, err

@@ -193,10 +193,31 @@ type Stats struct {
 	Interrupts              uint64 // texts ended by a bound on time or by their caller
 	Commits, Syncs          uint64 // commits of tenants' databases, and syncs of their files
 	Evictions               uint64 // databases closed to stay within OpenMemory
-	Databases, Connections  int    // open now
-	Sessions                int    // open now
-	Memory                  int64  // bytes of the open connections, as accounted
-	TempBytes               int64  // bytes of temporary files now
+	Batches                 Batches
+	StatementHits           uint64 // statements that were there prepared
+	StatementMisses         uint64 // those that had to be compiled
+	QueuedReads             int    // texts that wait for a turn now
+	QueuedWrites            int
+	Databases, Connections  int   // open now
+	Sessions                int   // open now
+	Memory                  int64 // bytes of the open connections, as accounted
+	TempBytes               int64 // bytes of temporary files now
+}
+
+// Batches says how many writes shared their commits: Counts[i] is how many commits
+// there were of more than 2^(i-1) and at most 2^i writes, the last of more still.
+// Writes is how many all of them had together.
+type Batches struct {
+	Counts [10]uint64
+	Writes uint64
+}
+
+// Add adds what others have counted.
+func (b *Batches) Add(other Batches) {
+	for i, n := range other.Counts {
+		b.Counts[i] += n
+	}
+	b.Writes += other.Writes
 }
 
 // Limits are the bounds within which a Runner works. A zero field takes its

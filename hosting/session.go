@@ -105,7 +105,7 @@ func (db *database) admit(s *session) error {
 		return db.ending
 	}
 	if limit := db.r.limits.Sessions; len(db.sessions) >= limit {
-		return fault.New(fault.Busy, "This database has limits.sessions (%d) sessions open; close one, or try again", limit)
+		return fault.Refuse(fault.Sessions, "This database has limits.sessions (%d) sessions open; close one, or try again", limit)
 	}
 	db.sessions[s] = struct{}{}
 	return nil

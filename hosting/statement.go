@@ -31,8 +31,10 @@ func (c *conn) prepare(text string) (*statement, string, error) {
 	if st := c.statements[text]; st != nil {
 		c.ticks++
 		st.used = c.ticks
+		c.db.r.stats.prepared.Add(1)
 		return st, "", nil
 	}
+	c.db.r.stats.compiled.Add(1)
 	end := statementEnd(text)
 	rest := skipBlank(text[end:])
 	c.guard.several = c.guard.several || rest != ""

@@ -64,10 +64,11 @@ func (q *writerQueue) push(t *turn) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if limit := q.db.r.limits.QueuedWrites; len(q.queue) >= limit {
-		return fault.New(fault.Busy, "More than limits.queued_writes (%d) queries wait to write to this database; try again", limit)
+		return fault.Refuse(fault.QueueFull, "More than limits.queued_writes (%d) queries wait to write to this database; try again", limit)
 	}
 	t.done = make(chan struct{})
 	q.queue = append(q.queue, t)
+	q.db.r.stats.queuedWrites.Add(1)
 	if q.ended == nil {
 		q.ended = make(chan struct{})
 		go q.work()
@@ -96,6 +97,7 @@ func (q *writerQueue) remove(t *turn) {
 	defer q.mu.Unlock()
 	if i := slices.Index(q.queue, t); i >= 0 {
 		q.queue = slices.Delete(q.queue, i, i+1)
+		q.db.r.stats.queuedWrites.Add(-1)
 	}
 }
 
@@ -116,6 +118,7 @@ func (q *writerQueue) pop() *turn {
 	t := q.queue[0]
 	q.queue[0] = nil
 	q.queue = q.queue[1:]
+	q.db.r.stats.queuedWrites.Add(-1)
 	return t
 }
 
@@ -461,6 +464,7 @@ func (c *conn) commit(texts ...context.Context) error {
 	err := c.exec("COMMIT")
 	c.committing = false
 	if err == nil {
+		c.db.r.stats.batch(len(texts))
 		c.announce(true, texts...)
 		return nil
 	}

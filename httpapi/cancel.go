@@ -131,7 +131,7 @@ func (r *running) add(key queryKey, ctx *queryContext) error {
 		return fault.New(fault.Conflict, "A query with this %s is running already", queryIDHeader)
 	}
 	if len(r.queries) >= maxRunning {
-		return fault.New(fault.Busy, "This server is running too many queries; try again")
+		return fault.Refuse(fault.QueueFull, "This server is running too many queries; try again")
 	}
 	r.queries[key] = ctx
 	return nil

@@ -194,7 +194,7 @@ func (x *exchange) reserve(n int64) error {
 		return nil
 	}
 	if !x.bodies.take(x.caller.Entity, more) {
-		return fault.New(fault.Busy, "This server is reading too many large bodies just now; try again")
+		return fault.Refuse(fault.Memory, "This server is reading too many large bodies just now; try again")
 	}
 	x.reserved += more
 	return nil

@@ -169,7 +169,11 @@ func (r *result) append(b []byte) error {
 // overflow notes what the rows are too many for, and returns the error for it.
 func (r *result) overflow(kind fault.Kind, why, hint string) error {
 	r.overflowed = why
-	return fault.New(kind, "The result is %s; %sask for fewer rows, or read it as a stream (Accept: %s)", why, hint, wire.ContentTypeStream)
+	err := fault.New(kind, "The result is %s; %sask for fewer rows, or read it as a stream (Accept: %s)", why, hint, wire.ContentTypeStream)
+	if kind == fault.Busy {
+		err.Err = fault.Memory
+	}
+	return err
 }
 
 // release gives the pieces back, and what they are charged for.

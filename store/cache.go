@@ -29,6 +29,11 @@ type cache[K comparable, V any] struct {
 	// be looked through quickly.
 	about func(K, V) subjects
 
+	_      [64]byte // what all readers write is in a line of memory of its own
+	hits   atomic.Uint64
+	misses atomic.Uint64
+	_      [64]byte
+
 	mu       sync.Mutex    // held while slots change
 	subjects []subjects    // guarded by mu
 	changes  atomic.Uint64 // how many times something was dropped
@@ -74,9 +79,18 @@ func (c *cache[K, V]) get(key K) (value V, ok bool) {
 		if !e.read.Load() {
 			e.read.Store(true)
 		}
+		c.hits.Add(1)
 		return e.value, true
 	}
+	c.misses.Add(1)
 	return value, false
+}
+
+// CacheStats count the look-ups of one cache.
+type CacheStats struct{ Hits, Misses uint64 }
+
+func (c *cache[K, V]) stats() CacheStats {
+	return CacheStats{Hits: c.hits.Load(), Misses: c.misses.Load()}
 }
 
 // A ticket is taken before a look-up that may be cached. It is worth nothing

@@ -185,6 +185,15 @@ func cacheBounds(opt *Options, maxAge time.Duration) (size int, ttl time.Duratio
 	return size, ttl
 }
 
+// Stats returns how often each cache was asked since the Store was opened, by what
+// is looked up in it.
+func (s *Store) Stats() map[string]CacheStats {
+	return map[string]CacheStats{
+		"entities": s.entities.stats(), "entity_ids": s.entityIDs.stats(), "databases": s.databases.stats(),
+		"permissions": s.permissions.stats(), "roles": s.roles.stats(), "tokens": s.tokens.stats(),
+	}
+}
+
 // Close closes every connection. Later calls answer Unavailable, except that
 // look-ups may still be answered from the cache.
 func (s *Store) Close() error {

@@ -142,6 +142,7 @@ func statsMove(t *testing.T, s *suite) {
 	d := h.database("CREATE TABLE t (a)")
 	d.write("INSERT INTO t VALUES (1)")
 	d.expect("1", "SELECT a FROM t")
+	d.expect("1", "SELECT a FROM t")
 	d.refuse(hosting.Read, "SELECT * FROM nope", fault.Invalid)
 	d.refuse(hosting.Read, endlessRead, fault.TimedOut)
 	se := d.session(hosting.Write)
@@ -153,6 +154,10 @@ func statsMove(t *testing.T, s *suite) {
 		"interrupts": now.Interrupts == start.Interrupts+1,
 		"commits":    now.Commits >= start.Commits+2,
 		"syncs":      now.Syncs >= start.Syncs+2,
+		"batches":    now.Batches.Counts[0] >= start.Batches.Counts[0]+2 && now.Batches.Writes >= start.Batches.Writes+2,
+		"compiled":   now.StatementMisses >= start.StatementMisses+4,
+		"prepared":   now.StatementHits == start.StatementHits+1,
+		"queues":     now.QueuedReads == 0 && now.QueuedWrites == 0,
 		"databases":  now.Databases == 1,
 		"conns":      now.Connections >= 2,
 		"sessions":   now.Sessions == 1,

@@ -70,7 +70,7 @@ func (b *budget) take(ctx context.Context, a *account, patience time.Duration) e
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-timer.C:
-		err = fault.New(fault.Busy, "The queries at work have all the memory that they may take together (limits.memory, %d MiB); try again in a moment", b.all>>20)
+		err = fault.Refuse(fault.Memory, "The queries at work have all the memory that they may take together (limits.memory, %d MiB); try again in a moment", b.all>>20)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

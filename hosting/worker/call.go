@@ -178,7 +178,7 @@ func (c *call) reserve(size int64) error {
 		if c.request.job.Class == hosting.Write && hosting.Writes(c.request.job.Statement.SQL) {
 			return fault.New(fault.OutcomeUnknown, "The write was kept, but its answer needs more memory than the server has at present; look before you send it again")
 		}
-		return fault.New(fault.Busy, "A row needs more memory than the server has at present; read it in smaller parts, or try again in a moment")
+		return fault.Refuse(fault.Memory, "A row needs more memory than the server has at present; read it in smaller parts, or try again in a moment")
 	}
 	c.reserved = size
 	return nil

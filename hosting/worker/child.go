@@ -309,6 +309,11 @@ func (c *child) answer(t *task, req *request) {
 	}
 	rep.failure = failureOf(err)
 	rep.stats = c.inner.Stats()
+	if req.op == opStats {
+		waiting := c.turns.waiting()
+		rep.stats.QueuedReads += waiting[index(false)]
+		rep.stats.QueuedWrites += waiting[index(true)]
+	}
 	t.finish(rep.append(nil))
 	c.mu.Lock() // not before: what is left of the answer may need credit
 	delete(c.tasks, t.id)

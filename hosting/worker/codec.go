@@ -275,20 +275,26 @@ func (r *reply) decode(b []byte) (ok bool) {
 }
 
 func appendStats(b []byte, s *hosting.Stats) []byte {
-	for _, n := range [...]uint64{s.Reads, s.Writes, s.Failures, s.Interrupts, s.Commits, s.Syncs, s.Evictions} {
+	for _, n := range [...]uint64{s.Reads, s.Writes, s.Failures, s.Interrupts, s.Commits, s.Syncs, s.Evictions, s.StatementHits, s.StatementMisses, s.Batches.Writes} {
 		b = binary.AppendUvarint(b, n)
 	}
-	for _, n := range [...]int64{int64(s.Databases), int64(s.Connections), int64(s.Sessions), s.Memory, s.TempBytes} {
+	for _, n := range s.Batches.Counts {
+		b = binary.AppendUvarint(b, n)
+	}
+	for _, n := range [...]int64{int64(s.Databases), int64(s.Connections), int64(s.Sessions), int64(s.QueuedReads), int64(s.QueuedWrites), s.Memory, s.TempBytes} {
 		b = binary.AppendVarint(b, n)
 	}
 	return b
 }
 
 func (d *decoder) stats() (s hosting.Stats) {
-	for _, n := range [...]*uint64{&s.Reads, &s.Writes, &s.Failures, &s.Interrupts, &s.Commits, &s.Syncs, &s.Evictions} {
+	for _, n := range [...]*uint64{&s.Reads, &s.Writes, &s.Failures, &s.Interrupts, &s.Commits, &s.Syncs, &s.Evictions, &s.StatementHits, &s.StatementMisses, &s.Batches.Writes} {
 		*n = d.uvarint()
 	}
-	for _, n := range [...]*int{&s.Databases, &s.Connections, &s.Sessions} {
+	for i := range s.Batches.Counts {
+		s.Batches.Counts[i] = d.uvarint()
+	}
+	for _, n := range [...]*int{&s.Databases, &s.Connections, &s.Sessions, &s.QueuedReads, &s.QueuedWrites} {
 		*n = int(d.gauge(math.MaxInt32))
 	}
 	s.Memory, s.TempBytes = d.gauge(1<<50), d.gauge(1<<50)
@@ -384,9 +390,21 @@ func (f *failure) err() error {
 	case f.is(durable.ErrFull):
 		e.Err = fmt.Errorf("%w: %s", durable.ErrFull, f.cause)
 	case f.cause != "":
-		e.Err = errors.New(f.cause)
+		e.Err = cause(f.cause)
 	}
 	return e
+}
+
+// cause returns a cause that has arrived as a text.
+func cause(text string) error {
+	name, _, _ := strings.Cut(text, ":")
+	if reason, ok := fault.ParseReason(name); ok {
+		if name == text {
+			return reason
+		}
+		return fmt.Errorf("%w%s", reason, text[len(name):])
+	}
+	return errors.New(text)
 }
 
 func (f *failure) append(b []byte) []byte {

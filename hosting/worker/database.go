@@ -54,7 +54,7 @@ func (r *Runner) enter(ctx context.Context, id hosting.DB) (*database, error) {
 		case <-r.closing:
 			return nil, errClosed
 		case <-waited.C:
-			return nil, fault.New(fault.Busy, "The database is being moved or restored; try again in a moment")
+			return nil, fault.Refuse(fault.Moving, "The database is being moved or restored; try again in a moment")
 		}
 	}
 }

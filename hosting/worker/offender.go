@@ -44,10 +44,10 @@ func (o *offenders) check(caller hosting.Caller, owner catalog.ID, now time.Time
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if rest := o.record[place{caller: caller}].barred.Sub(now); rest > 0 {
-		return fault.New(fault.Busy, "Your queries have ended processes of two owners of databases within a minute by running too long or using too much memory; try again in %d seconds", seconds(rest))
+		return fault.Refuse(fault.Barred, "Your queries have ended processes of two owners of databases within a minute by running too long or using too much memory; try again in %d seconds", seconds(rest))
 	}
 	if rest := o.record[place{caller, owner}].barred.Sub(now); rest > 0 {
-		return fault.New(fault.Busy, "Your queries of this owner's databases have ended two processes within a minute by running too long or using too much memory; try again in %d seconds", seconds(rest))
+		return fault.Refuse(fault.Barred, "Your queries of this owner's databases have ended two processes within a minute by running too long or using too much memory; try again in %d seconds", seconds(rest))
 	}
 	return nil
 }

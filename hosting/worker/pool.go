@@ -2,8 +2,10 @@ package worker
 
 import (
 	"context"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -145,6 +147,7 @@ func (r *Runner) evict(forMemory bool) bool {
 	}
 	w, ok := victim.retire(false)
 	if ok {
+		r.processes.evicted.Add(1)
 		w.mu.Lock()
 		r.evictions.Add(uint64(w.stats.Databases))
 		w.occupy(0)
@@ -226,6 +229,9 @@ func addCounters(sum *hosting.Stats, s hosting.Stats) {
 	sum.Commits += s.Commits
 	sum.Syncs += s.Syncs
 	sum.Evictions += s.Evictions
+	sum.Batches.Add(s.Batches)
+	sum.StatementHits += s.StatementHits
+	sum.StatementMisses += s.StatementMisses
 }
 
 // statsPatience is how long Stats waits for workers to tell.
@@ -261,6 +267,8 @@ func (r *Runner) Stats() hosting.Stats {
 		addCounters(&sum, s)
 		sum.Connections += s.Connections
 		sum.Sessions += s.Sessions
+		sum.QueuedReads += s.QueuedReads
+		sum.QueuedWrites += s.QueuedWrites
 		sum.Memory += s.Memory
 		sum.TempBytes += s.TempBytes
 		owner := seatKey{owner: w.seat.key.owner}
@@ -269,9 +277,20 @@ func (r *Runner) Stats() hosting.Stats {
 	for _, n := range databases {
 		sum.Databases += n
 	}
+	for _, s := range r.allSeats() {
+		waiting := s.turns.waiting()
+		sum.QueuedReads += waiting[index(false)]
+		sum.QueuedWrites += waiting[index(true)]
+	}
 	sum.Failures += r.failures.Load()
 	sum.Evictions += r.evictions.Load()
 	return sum
+}
+
+func (r *Runner) allSeats() []*seat {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.seats))
 }
 
 // endReaders ends those who read a database in the other worker of its owner.

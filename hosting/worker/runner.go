@@ -82,6 +82,7 @@ type Runner struct {
 	large     atomic.Int64 // bytes of large rows on their way
 	failures  atomic.Uint64
 	evictions atomic.Uint64
+	processes processes
 	watching  watching
 
 	mu        sync.Mutex

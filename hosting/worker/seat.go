@@ -173,6 +173,7 @@ func (s *seat) vacate(w *worker, d death, exit error, calls int) {
 		s.worker = nil
 	}
 	s.mu.Unlock()
+	s.r.processes.end(w.reason(d, !unexpected))
 	s.r.forget(s)
 	if unexpected || calls > 0 {
 		s.r.logger.Warn("a worker process ended", "owner", s.key.owner, "reader", s.key.reader, "calls", calls,
@@ -228,6 +229,7 @@ func (r *Runner) pass(c *call) error {
 				return err
 			}
 		}
+		r.processes.replays.Add(1)
 		r.logger.Debug("a query is run again", "owner", s.key.owner)
 		c.renew()
 		if lost := k; lost != nil {
@@ -271,5 +273,5 @@ func (q *request) reader() bool {
 
 // errAllBusy is what calls get that no process could be started for.
 func errAllBusy(workers int) error {
-	return fault.New(fault.Busy, "All %d processes of this server are at work; try again in a moment", workers)
+	return fault.Refuse(fault.Workers, "All %d processes of this server are at work; try again in a moment", workers)
 }

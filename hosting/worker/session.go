@@ -61,7 +61,7 @@ func (r *Runner) admitSession(ctx context.Context, s *session) error {
 	case db.ending != nil:
 		err = db.ending
 	case len(db.sessions) >= limit:
-		err = fault.New(fault.Busy, "This database has limits.sessions (%d) sessions open; close one, or try again", limit)
+		err = fault.Refuse(fault.Sessions, "This database has limits.sessions (%d) sessions open; close one, or try again", limit)
 	default:
 		if db.sessions == nil {
 			db.sessions = map[*session]struct{}{}

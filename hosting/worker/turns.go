@@ -162,9 +162,9 @@ func (t *turns) crowded(k *ticket) error {
 	}
 	switch base := t.places.base[i]; {
 	case l.calls >= base+room:
-		return fault.New(fault.Busy, "More than "+what+" this database; try again", room)
+		return fault.Refuse(fault.QueueFull, "More than "+what+" this database; try again", room)
 	case l.charged[k.caller] >= base+share(room):
-		return fault.New(fault.Busy, "Too many of your queries wait for this database; try again when some are answered")
+		return fault.Refuse(fault.QueueFull, "Too many of your queries wait for this database; try again when some are answered")
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func (t *turns) await(ctx context.Context, k *ticket) error {
 		if k.lane.key.writes {
 			what = "write"
 		}
-		err = fault.New(fault.Busy, "Waited %s (%v) for a turn to %s; the database is busy, try again", bound, wait, what)
+		err = fault.Refuse(fault.QueueTime, "Waited %s (%v) for a turn to %s; the database is busy, try again", bound, wait, what)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -239,6 +239,16 @@ func (t *turns) give(k *ticket) {
 	defer t.mu.Unlock()
 	t.end(k)
 	t.serve()
+}
+
+// waiting returns how many calls wait, by whether they write.
+func (t *turns) waiting() (n [2]int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, l := range t.lanes {
+		n[index(key.writes)] += l.queued
+	}
+	return n
 }
 
 // The rest is called with t.mu held.

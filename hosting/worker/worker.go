@@ -89,6 +89,7 @@ func (s *seat) launch() (*worker, error) {
 		s.r.discharge()
 		return nil, fault.Wrap(fault.Unavailable, err, "The server can't start a process for this database; try again in a moment")
 	}
+	s.r.processes.started.Add(1)
 	w.in, w.out = newFrameReader(w.socket), newFrameWriter(w.socket)
 	if !s.r.add(w) {
 		w.end(death{closing: true})

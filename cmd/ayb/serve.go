@@ -49,6 +49,7 @@ func (cmd serverCommand) Run(s surrounding) error {
 		return err
 	}
 	relaxCollector()
+	widenScheduler()
 	signal.Ignore(syscall.SIGPIPE) // nobody has to read what is printed
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer restore()

@@ -137,10 +137,7 @@ func (r *Runner) inspect(now time.Time) (busy bool, next time.Duration, any bool
 	next = r.cfg.Idle
 	for _, w := range r.allWorkers() {
 		any = true
-		if w.inspect(now) {
-			busy = true
-			continue
-		}
+		busy = w.inspect(now) || busy
 		since, ok := r.idle(w)
 		if !ok {
 			continue

@@ -22,6 +22,9 @@ func Confine(int, Processors) error { return errors.ErrUnsupported }
 // Computed fails.
 func Computed(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
 
+// Innermost returns the process.
+func Innermost(process int) int { return process }
+
 // Count returns 0.
 func (Processors) Count() int { return 0 }
 

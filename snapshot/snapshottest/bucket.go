@@ -5,7 +5,7 @@ package snapshottest
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"crypto/rand"
 	"io/fs"
 	"net"
 	"net/http"
@@ -156,7 +156,7 @@ func (s *Server) Client(id, secret string) *s3.Client {
 // Bucket makes a bucket and lends it out.
 func (s *Server) Bucket(t testing.TB) *Bucket {
 	t.Helper()
-	name := fmt.Sprintf("bucket-%d", time.Now().UnixNano())
+	name := "bucket-" + strings.ToLower(rand.Text())
 	s.Make(t, name)
 	client := s.Client(s.AccessKeyID, s.SecretAccessKey)
 	b, err := s3blob.OpenBucket(t.Context(), client, name, nil)

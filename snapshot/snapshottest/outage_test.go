@@ -41,6 +41,7 @@ func each(t *testing.T, what string, r *room, v *snapshot.Vault, cause error) {
 }
 
 func TestS3_says_what_is_wrong_with_it(t *testing.T) {
+	t.Parallel()
 	server := S3(t)
 	server.Make(t, "ours")
 	open := func(id, secret, endpoint, name string) *snapshot.Vault {
@@ -65,6 +66,7 @@ func TestS3_says_what_is_wrong_with_it(t *testing.T) {
 }
 
 func TestDirectory_that_has_vanished_is_not_made_anew(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "mounted")
 	must(t, os.Mkdir(dir, 0o700))
 	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true})

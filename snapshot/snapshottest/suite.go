@@ -23,8 +23,9 @@ import (
 )
 
 // Run passes the suite: what package snapshot promises, on the buckets that lend
-// gives.
+// gives. It runs beside other tests: much of it waits.
 func Run(t *testing.T, lend func(t testing.TB) *Bucket, opt snapshot.Options) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		f    func(*testing.T, *room)
@@ -46,6 +47,7 @@ func Run(t *testing.T, lend func(t testing.TB) *Bucket, opt snapshot.Options) {
 		{"every_call_may_go_wrong", faults},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			b := lend(t)
 			c.f(t, &room{b, snapshot.New(b.Bucket, opt), opt, t.TempDir()})
 		})

@@ -301,14 +301,14 @@ func (e *Engine) proveKey(ctx context.Context) error {
 	return e.store.SetKeyProof(ctx, proof)
 }
 
-// recoveringName is the file in the data path that is there while a recovery has not
-// ended.
-const recoveringName = "recovering"
+// RecoveringName is the file in Config.DataPath that is there while a recovery has not
+// ended, so that no engine can be opened there.
+const RecoveringName = "recovering"
 
 // refuseUnrecovered fails if a recovery of the data path has begun and not ended: a
 // server would take databases that are not back yet for lost.
 func refuseUnrecovered(dataPath string) error {
-	_, err := os.Lstat(filepath.Join(dataPath, recoveringName))
+	_, err := os.Lstat(filepath.Join(dataPath, RecoveringName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil

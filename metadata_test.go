@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +94,32 @@ func TestRound_copies_the_metadata_after_the_databases_and_again_after_a_failure
 		if n := len(metadataIn(t, memory)); n == 0 || n > 2 {
 			t.Errorf("call %s fails: %d copies of the metadata in the end\n%s", call, n, s.log)
 		}
+	}
+}
+
+// TestRound_copies_the_metadata_while_it_takes_long has the upload of a database wait
+// until there are metadata in the bucket.
+func TestRound_copies_the_metadata_while_it_takes_long(t *testing.T) {
+	bucket := snapshottest.Memory(t).Bucket
+	slow := snapshottest.NewFaulty(bucket)
+	f := aybtest.New(t, &ayb.Config{Snapshots: ayb.SnapshotConfig{Bucket: slow.Bucket, Interval: time.Second}})
+	f.MustEntity("alice")
+	f.MustDatabase("alice/db", "CREATE TABLE t (a)")
+	var seen atomic.Bool
+	waited := make(chan bool, 1)
+	slow.Watch(func(call string) error {
+		if call != "create" || seen.Swap(true) {
+			return nil
+		}
+		deadline := time.Now().Add(20 * time.Second)
+		for len(metadataIn(t, bucket)) == 0 && time.Now().Before(deadline) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		waited <- time.Now().Before(deadline) && !strings.Contains(keysOf(t, bucket), "alice/db")
+		return nil
+	})
+	if !<-waited {
+		t.Error("a round that takes long keeps the metadata from the bucket")
 	}
 }
 

@@ -204,7 +204,7 @@ func (r *recovery) begin() (err error) {
 }
 
 // mayRemain are the entries of a data path that is as good as empty.
-var mayRemain = []string{"lock", emailKeyName, OwnersDir, recoveringName, recoveringName + ".new", "lost+found"}
+var mayRemain = []string{"lock", emailKeyName, OwnersDir, RecoveringName, RecoveringName + ".new", "lost+found"}
 
 // findRemains returns what of an earlier life there is, of the data path and of a
 // SQLite file elsewhere; empty if there is nothing.
@@ -349,7 +349,7 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 }
 
 // fetchedPath is where the metadata are until they are known to be sound.
-func fetchedPath(path string) string { return path + "." + recoveringName }
+func fetchedPath(path string) string { return path + "." + RecoveringName }
 
 // chooseMetadata returns the copies that are meant, the newest first.
 func (r *recovery) chooseMetadata(list []MetadataCopy) ([]MetadataCopy, error) {

@@ -24,7 +24,7 @@ type recoveryNotes struct {
 	done map[ID]RecoveredDatabase
 }
 
-func (e *Engine) recoveringPath() string { return filepath.Join(e.cfg.DataPath, recoveringName) }
+func (e *Engine) recoveringPath() string { return filepath.Join(e.cfg.DataPath, RecoveringName) }
 
 func unnoted(err error) error {
 	if err == nil {

@@ -1,6 +1,7 @@
 package ayb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ func (e *Engine) round(ctx context.Context) {
 			e.bucketFailed(ctx, err)
 			return
 		}
-		if !e.work(ctx, jobs) {
+		if !e.workLong(ctx, jobs) {
 			return
 		}
 	}
@@ -103,6 +104,30 @@ func (e *Engine) snapshotJobs(ctx context.Context) (jobs []snapshotJob, err erro
 		}
 	}
 	return jobs, err
+}
+
+// workLong is work that may take days, as that of a first round over a slow line: the
+// metadata are copied meanwhile, each Interval, so that what is stored already can
+// be brought back.
+func (e *Engine) workLong(ctx context.Context, jobs []snapshotJob) bool {
+	ended := make(chan struct{})
+	var beside sync.WaitGroup
+	beside.Go(func() {
+		ticker := time.NewTicker(cmp.Or(e.cfg.Snapshots.Interval, time.Hour))
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-ticker.C:
+				e.roundOfMetadata(ctx)
+			}
+		}
+	})
+	toTheEnd := e.work(ctx, jobs)
+	close(ended)
+	beside.Wait()
+	return toTheEnd
 }
 
 // work does the jobs, each whatever becomes of the others. Only if the bucket is

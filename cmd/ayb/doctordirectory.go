@@ -41,6 +41,9 @@ func (c *config) examineDirectory(context.Context) (list []finding) {
 			list = append(list, found(warning, subject, "others on this machine may read %s; run: chmod 600 %s", path, path))
 		}
 	}
+	if exists(filepath.Join(c.DataPath, ayb.RecoveringName)) {
+		list = append(list, found(broken, subject, "a recovery of %s has not ended, so the server doesn't start; run ayb recover again, and it goes on", c.DataPath))
+	}
 	return append(list, c.examineLock())
 }
 

@@ -97,7 +97,7 @@ func (j *journal) lose() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lost++
-	j.all.Lost++
+	j.all.Skipped++
 }
 
 func (j *journal) stats() AuditStats {

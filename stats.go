@@ -30,7 +30,8 @@ type Stats struct {
 // AuditStats are the counters of the audit trail.
 type AuditStats struct {
 	Records uint64 // that were made
-	Lost    uint64 // beyond a bound, and so not kept
+	Skipped uint64 // of callers who had too many refused or failed calls in a minute
+	Lost    uint64 // because the metadata database was down for too long
 	Waiting int    // to be written, now
 }
 

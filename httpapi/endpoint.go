@@ -36,6 +36,10 @@ type page struct {
 // ServeHTTP answers a request: it is the adapter between HTTP and endpoints.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{api: a, w: w, r: r, control: *http.NewResponseController(w), began: a.opt.Now()}
+	if a.opt.Traffic != nil {
+		a.opt.Traffic.begin()
+		defer x.count()
+	}
 	defer x.end()
 	x.introduce()
 	if x.crossOrigin() {
@@ -231,6 +235,7 @@ func (x *exchange) end() {
 			v = http.ErrAbortHandler // it is in the log once, with its stack
 		}
 	}
+	x.ended = x.opt.Now()
 	x.log()
 	if v == any(http.ErrAbortHandler) {
 		panic(v)
@@ -238,6 +243,23 @@ func (x *exchange) end() {
 	if x.left {
 		x.linger()
 	}
+}
+
+// count counts the request, whatever has become of it.
+func (x *exchange) count() {
+	if x.ended.IsZero() {
+		x.ended = x.opt.Now()
+	}
+	x.opt.Traffic.end(x.place(), x.status, x.sent, x.ended.Sub(x.began), x.err)
+}
+
+// place returns what names the route of the request, whose words are not the
+// client's.
+func (x *exchange) place() place {
+	if x.route == nil {
+		return place{methodName(x.r.Method), NoRoute}
+	}
+	return place{x.route.method, x.route.pattern}
 }
 
 // log writes the line of the request. It does what slog.Logger does, except that
@@ -256,15 +278,11 @@ func (x *exchange) log() {
 	if !handler.Enabled(ctx, level) {
 		return
 	}
-	pattern := "none"
-	if x.route != nil {
-		pattern = x.route.pattern
-	}
-	now := x.opt.Now()
-	line := slog.NewRecord(now, level, "request", 0)
+	at := x.place()
+	line := slog.NewRecord(x.ended, level, "request", 0)
 	line.AddAttrs(
-		slog.String("method", methodName(x.r.Method)), slog.String("route", pattern), slog.Int("status", x.status),
-		slog.Int64("bytes", x.sent), slog.Duration("duration", now.Sub(x.began)),
+		slog.String("method", at.method), slog.String("route", at.pattern), slog.Int("status", x.status),
+		slog.Int64("bytes", x.sent), slog.Duration("duration", x.ended.Sub(x.began)),
 		slog.String("entity", string(x.caller.Slug)), slog.String("request", x.id), slog.String("address", x.address),
 	)
 	if level == slog.LevelError {

@@ -29,6 +29,7 @@ type exchange struct {
 	r       *http.Request
 	control http.ResponseController
 	began   time.Time
+	ended   time.Time
 
 	id      string // of the request
 	queryID string // of the query, if it is one

@@ -64,6 +64,9 @@ type Options struct {
 	// Now is the clock of the log. Nil: time.Now.
 	Now func() time.Time
 
+	// Traffic counts the requests of this handler. Nil: nobody does.
+	Traffic *Traffic
+
 	// Logger takes a line for each request; no token and no SQL is in it. Nil:
 	// silence.
 	Logger *slog.Logger

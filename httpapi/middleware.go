@@ -84,12 +84,13 @@ func (x *exchange) panicked(v any) {
 // methodName returns a method as the log shows it: what a client makes up stays
 // out of it.
 func methodName(method string) string {
-	known := []string{
-		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
-		http.MethodDelete, http.MethodOptions, http.MethodConnect, http.MethodTrace,
-	}
-	if slices.Contains(known, method) {
+	if slices.Contains(knownMethods[:], method) {
 		return method
 	}
-	return "other"
+	return OtherMethod
+}
+
+var knownMethods = [...]string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+	http.MethodDelete, http.MethodOptions, http.MethodConnect, http.MethodTrace,
 }

@@ -55,17 +55,16 @@ type config struct {
 		Keep time.Duration
 		Rows int64
 	}
-	Log       struct{ Format, Level string }
+	Log     struct{ Format, Level string }
+	Metrics struct {
+		Listen      string
+		AllowRemote bool
+	}
 	Isolation struct {
 		Mode, NsjailPath string
 		Require          bool
 		Workers          int64
 		Idle             time.Duration
-	}
-
-	// unused takes the values of settings that this build refuses.
-	unused struct {
-		text string
 	}
 
 	file string // the file that was read; empty if there is none
@@ -74,7 +73,7 @@ type config struct {
 
 // limits are the bounds of what one tenant may use, as the file has them.
 type limits struct {
-	QueryTime, MaintenanceTime, StreamTime, WriteStall, QueueTime           time.Duration
+	QueryTime, MaintenanceTime, StreamTime, WriteStall, QueueTime, IdleTime time.Duration
 	SessionIdle, SessionTime, SessionWriteTime                              time.Duration
 	SQLBytes, ValueBytes, ResultBytes                                       int64
 	ConnectionMemory, OwnerMemory, Memory, OpenMemory                       int64
@@ -83,7 +82,7 @@ type limits struct {
 	Columns, FunctionArgs, TriggerDepth, ProgramOps                         int64
 	Readers, QueuedReads, QueuedWrites, BatchWrites                         int64
 	Statements, Sessions, RequestRate                                       int64
-	Tokens, Copies, AccountCopies, DiskReserve                              int64
+	Tokens, Copies, AccountCopies, DiskReserve, Connections                 int64
 }
 
 // newConfig returns the configuration of someone who has said nothing.
@@ -98,14 +97,14 @@ func newConfig() *config {
 	c.Isolation.Mode, c.Isolation.Workers, c.Isolation.Idle = defaultIsolation(), 256, time.Minute
 	c.Limits = limits{
 		QueryTime: 30 * time.Second, MaintenanceTime: 10 * time.Minute, StreamTime: time.Hour,
-		WriteStall: 30 * time.Second, QueueTime: 5 * time.Second,
+		WriteStall: 30 * time.Second, QueueTime: 5 * time.Second, IdleTime: 2 * time.Minute,
 		SessionIdle: 10 * time.Second, SessionTime: 5 * time.Minute, SessionWriteTime: 30 * time.Second,
 		SQLBytes: 1 << 20, ResultBytes: 100 << 20,
 		ConnectionMemory: 64 << 20, OwnerMemory: 512 << 20, ImportBytes: 1 << 30, TempBytes: 1 << 30, WALBytes: 1 << 30, DiskReserve: 100 << 20,
 		Parameters: 32766, ExpressionDepth: 200, CompoundSelect: 100,
 		Columns: 2000, FunctionArgs: 127, TriggerDepth: 32, ProgramOps: 1_000_000,
 		Readers: 8, QueuedReads: 256, QueuedWrites: 4096, BatchWrites: 256, Statements: 64, Sessions: 64, RequestRate: 10, Tokens: 1000,
-		Copies: 64, AccountCopies: 4,
+		Copies: 64, AccountCopies: 4, Connections: 10_000,
 	}
 	return c
 }
@@ -150,16 +149,8 @@ func (c *config) summary() string {
 	return fmt.Sprintf("The configuration in %s is fine: %s.", c.file, count)
 }
 
-// check adds the problems that lie between settings, and refuses those that this
-// build can't honour.
+// check adds the problems that lie between settings.
 func (c *config) check(s *settingTable) {
-	refused := map[string]bool{}
-	for _, setting := range s.list {
-		if setting.later != "" && setting.isSet() && !refused[setting.later] {
-			refused[setting.later] = true
-			s.problem(setting.from, "%s: %s", setting.name, setting.later)
-		}
-	}
 	if c.Isolation.Mode == inProcess {
 		for _, name := range []string{"isolation.require", "isolation.nsjail_path"} {
 			if from := s.from(name); from != "" && (name != "isolation.require" || c.Isolation.Require) {
@@ -170,6 +161,7 @@ func (c *config) check(s *settingTable) {
 	if n := c.Limits.ValueBytes; n > 0 && n < leastValueBytes {
 		s.problem(s.from("limits.value_bytes"), "limits.value_bytes must be at least 1KiB")
 	}
+	c.checkMetrics(s)
 	c.Snapshots.check(s)
 	if from := s.fromAny("email.smtp.smtp_host", "email.smtp.smtp_port", "email.smtp.smtp_username", "email.smtp.smtp_password", "email.smtp.security"); from != "" {
 		c.checkMailServer(s, from)

@@ -143,8 +143,11 @@ func TestConfig_problems_between_settings(t *testing.T) {
 		{name: "a password in the open", text: "[email]\nfrom = 'a@example.org'\nsmtp_host = 'mail'\nsmtp_username = 'u'\nsmtp_password = 'p'\nsecurity = 'plain'\n", want: problems{
 			`ayb.toml:3: email.smtp: A password is not sent to another machine without encryption; set the security of the mail server to tls or starttls`,
 		}},
-		{name: "rooms that are not built", text: "[metrics]\nlisten = '127.0.0.1:9000'\n", want: problems{
-			`ayb.toml:2: metrics.listen: this build can't serve metrics yet; remove the table [metrics]`,
+		{name: "metrics for everybody", text: "[metrics]\nlisten = ':9100'\n", want: problems{
+			`ayb.toml:2: metrics.listen: :9100 can be reached from other machines, and metrics are shown to everybody who can; listen on 127.0.0.1, or set metrics.allow_remote if a firewall or a private network keeps others away`,
+		}},
+		{name: "metrics nowhere", text: "[metrics]\nlisten = 'localhost'\n", want: problems{
+			`ayb.toml:2: metrics.listen must be an address and a port, like "127.0.0.1:9100"`,
 		}},
 		{name: "a bucket by halves", text: "[snapshots]\nbucket = 'b'\naccess_key_id = 'id'\n[snapshots.automation]\ninterval = '10m'\n", want: problems{
 			`ayb.toml:5: snapshots.automation.max_snapshots is missing: how many snapshots of rounds are kept of a database; 0 is all`,

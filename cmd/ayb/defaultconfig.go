@@ -66,7 +66,7 @@ func writeDefaultConfig(w io.Writer, fernetKey string) error {
 	}
 	writeOthers(&b, settings, table, said)
 	for _, s := range settings {
-		if said[s.name] || s.later != "" {
+		if said[s.name] {
 			continue
 		}
 		fmt.Fprintf(&b, "\n# [%s]\n", s.table())
@@ -80,7 +80,7 @@ func writeDefaultConfig(w io.Writer, fernetKey string) error {
 // out.
 func writeOthers(b *strings.Builder, settings []*setting, table string, said map[string]bool) {
 	for _, s := range settings {
-		if s.table() != table || said[s.name] || s.later != "" {
+		if s.table() != table || said[s.name] {
 			continue
 		}
 		said[s.name] = true

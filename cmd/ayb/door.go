@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"ayb"
@@ -28,17 +27,5 @@ func openDoor(c *config, eng *ayb.Engine, logger *slog.Logger) (closeDoor func()
 		logger.Log(context.Background(), level, fault.Message(err)+"; ayb admin can't ask this server", "cause", f.Unwrap())
 		return func() {}
 	}
-	server := &http.Server{
-		Handler: listener.Guard(operator.New(eng, logger)), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: headerBytes,
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
-	}
-	go server.Serve(listener)
-	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), doorTime)
-		defer cancel()
-		if server.Shutdown(ctx) != nil {
-			server.Close()
-		}
-		listener.Close() // also if it was never served
-	}
+	return serveAside(listener, listener.Guard(operator.New(eng, logger)), doorTime, logger)
 }

@@ -24,7 +24,6 @@ import (
 // Bounds of the server's own connections.
 const (
 	headerTime  = 10 * time.Second // to send the header of a request
-	idleTime    = 2 * time.Minute  // between two requests on a connection
 	headerBytes = 64 << 10
 
 	// jsonRoom is what a query may be longer than its SQL: parameters, and the
@@ -63,12 +62,19 @@ func (cmd serverCommand) Run(s surrounding) error {
 // of it runs any more, at most stopTime after the end of ctx. Before it says that
 // it stops it calls stopping, so that whoever reads that can hurry it.
 func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger, stopping func()) (err error) {
-	out := s.out
+	out, started := s.out, time.Now()
 	listener, err := listen(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer listener.Close() // the server closes it too, if it comes to that
+	metrics, err := listenMetrics(ctx, c)
+	if err != nil {
+		return err
+	}
+	if metrics != nil {
+		defer metrics.Close()
+	}
 	port := listener.Addr().(*net.TCPAddr).Port
 	walls, err := c.isolate(logger)
 	if err != nil {
@@ -88,11 +94,19 @@ func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger, s
 		return err
 	}
 	closeDoor := openDoor(c, eng, logger)
-	server := newServer(c, eng, walls, port, logger)
+	bounded := newConnections(listener, int(c.Limits.Connections), maxOpenFiles(), logger)
+	m := &meter{eng: eng, runner: walls.runner, connections: bounded, started: started}
+	if metrics != nil {
+		m.traffic = httpapi.NewTraffic()
+	}
+	server := newServer(c, eng, walls, port, m.traffic, logger)
+	server.ConnState = bounded.note
+	closeMetrics := m.serve(metrics, c.Metrics.AllowRemote, logger)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(bounded) }()
 	fmt.Fprintf(out, "Starting server %s...\n", joined(c.Host, int64(port)))
 	walls.say(out, s.errout)
+	io.WriteString(out, sayMetrics(metrics))
 	if c.talksToTerminal() {
 		shown := ""
 		if isTerminal(out) {
@@ -103,19 +117,27 @@ func serve(ctx context.Context, c *config, s surrounding, logger *slog.Logger, s
 	select {
 	case err := <-failed:
 		closeDoor()
+		closeMetrics()
 		return errors.Join(fault.Wrap(fault.Unavailable, err, "The server can't accept connections any more"), eng.Close())
 	case <-ctx.Done():
 		stopping()
 		fmt.Fprintln(out, "Shutting down server...")
 		closeDoor()
+		closeMetrics()
 		return shutDown(server, eng, logger)
 	}
 }
 
-// listen takes the port. Errors: Unavailable, in the words of an operator.
+// listen takes the port. Errors: as listenOn.
 func listen(ctx context.Context, c *config) (net.Listener, error) {
+	return listenOn(ctx, c.address(), "port", "host")
+}
+
+// listenOn takes the port of an address, which these settings name. Errors:
+// Unavailable, in the words of an operator.
+func listenOn(ctx context.Context, address, portSetting, hostSetting string) (net.Listener, error) {
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", c.address())
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err == nil {
 		return listener, nil
 	}
@@ -123,15 +145,15 @@ func listen(ctx context.Context, c *config) (net.Listener, error) {
 	reason := ""
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE), errors.Is(err, wsaAddrInUse):
-		reason = "the port is in use by another program; stop it, or choose another port (port in ayb.toml, or AYB__PORT)"
+		reason = fmt.Sprintf("the port is in use by another program; stop it, or choose another port (%s in ayb.toml, or %s)", portSetting, variableOf(portSetting))
 	case errors.Is(err, fs.ErrPermission):
 		reason = "permission denied; ports below 1024 take privileges, so choose a higher port"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		reason = "this machine has no such address; check host (0.0.0.0 is every address)"
+		reason = "this machine has no such address; check " + hostSetting + " (0.0.0.0 is every address)"
 	default:
-		return nil, fault.Wrap(fault.Unavailable, err, "The server can't listen on %s; check host and port", c.address())
+		return nil, fault.Wrap(fault.Unavailable, err, "The server can't listen on %s; check %s", address, hostSetting)
 	}
-	return nil, fault.New(fault.Unavailable, "The server can't listen on %s: %s", c.address(), reason)
+	return nil, fault.New(fault.Unavailable, "The server can't listen on %s: %s", address, reason)
 }
 
 // openEngine opens the engine with e-mail and snapshots as configured.
@@ -150,7 +172,7 @@ func openEngine(ctx context.Context, c *config, walls *isolation, bucket *blob.B
 // newServer returns the HTTP server around the API of an engine. It has no bound
 // on a whole request or answer: those may stream for long, and are bounded piece
 // by piece by the handler.
-func newServer(c *config, eng *ayb.Engine, walls *isolation, port int, logger *slog.Logger) *http.Server {
+func newServer(c *config, eng *ayb.Engine, walls *isolation, port int, traffic *httpapi.Traffic, logger *slog.Logger) *http.Server {
 	opt := &httpapi.Options{
 		PublicURL:      c.publicURL(port),
 		TrustedProxies: c.proxies(),
@@ -160,6 +182,7 @@ func newServer(c *config, eng *ayb.Engine, walls *isolation, port int, logger *s
 		Stall:          c.Limits.WriteStall,
 		Logger:         logger,
 		Health:         walls.health,
+		Traffic:        traffic,
 	}
 	if c.PublicURL == "" && len(opt.TrustedProxies) > 0 {
 		opt.PublicURL = "" // the proxies tell
@@ -167,7 +190,7 @@ func newServer(c *config, eng *ayb.Engine, walls *isolation, port int, logger *s
 	return &http.Server{
 		Handler:           httpapi.New(eng, opt),
 		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       idleTime,
+		IdleTimeout:       c.Limits.IdleTime,
 		MaxHeaderBytes:    headerBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}

@@ -17,8 +17,7 @@ type setting struct {
 	about string // for default_server_config and docs/configuration.md
 	unset string // what holds if nothing is said, where that is not the value itself
 
-	also  []string // other names for the same setting
-	later string   // why this build refuses it; empty: it does not
+	also []string // other names for the same setting
 
 	from string // who set it: "ayb.toml:12" or "AYB__PORT"; empty: nobody
 }
@@ -39,9 +38,6 @@ func (s *setting) isSet() bool { return s.from != "" }
 func parent(name string) string {
 	return name[:max(0, strings.LastIndexByte(name, '.'))]
 }
-
-// noMetrics is what this build has no room for yet.
-const noMetrics = "this build can't serve metrics yet; remove the table [metrics]"
 
 // maxText is the most that a text in SQLite may be allowed, in bytes. SQLite's
 // own bound is near 1 GB.
@@ -110,6 +106,8 @@ func (c *config) limitSettings() []*setting {
 		entry("stream_time", durationValue{&l.StreamTime, time.Millisecond}, "From the first to the last row of a streamed result, the reader's time included; the way of a whole database or a table in or out."),
 		entry("write_stall", durationValue{&l.WriteStall, time.Second}, "How long a client may take nothing of an answer, and send nothing of an import."),
 		entry("queue_time", durationValue{&l.QueueTime, time.Millisecond}, "Waiting for a turn on a database."),
+		entry("connections", numberValue{&l.Connections, 1, 1_000_000}, "Connections of clients at once; idle ones make room for others."),
+		entry("idle_time", durationValue{&l.IdleTime, time.Second}, "How long a connection stays open on which no request comes."),
 		entry("sql_bytes", sizeValue{&l.SQLBytes, 1, maxText}, "Length of a text of SQL."),
 		entry("parameters", numberValue{&l.Parameters, 1, 32766}, "Parameters of a statement."),
 		entry("value_bytes", sizeValue{&l.ValueBytes, 0, maxText}, "One text or blob, and one row."),
@@ -168,7 +166,8 @@ func (c *config) upkeepSettings() []*setting {
 		{name: "audit.rows", value: numberValue{&c.Audit.Rows, 1, math.MaxInt64}, about: "How many records are kept. Of one caller, at most 100 refused or failed calls a minute are recorded, and the others counted."},
 		{name: "log.format", value: textValue{&c.Log.Format, oneOf("text", "json")}, about: `"text" or "json".`},
 		{name: "log.level", value: textValue{&c.Log.Level, oneOf("debug", "info", "warn", "error")}, about: `"debug", "info", "warn" or "error".`},
-		{name: "metrics.listen", value: textValue{&c.unused.text, nil}, later: noMetrics, unset: "none", about: "An address for metrics."},
+		{name: "metrics.listen", value: textValue{&c.Metrics.Listen, optional(metricsAddress)}, unset: "none", about: "An address and port for metrics and profiles, like 127.0.0.1:9100; whoever can reach it may read them."},
+		{name: "metrics.allow_remote", value: boolValue{&c.Metrics.AllowRemote}, about: "Whether metrics.listen may be an address that other machines can reach. Profiles are for this machine all the same."},
 		{name: "isolation.mode", value: textValue{&c.Isolation.Mode, isolationMode}, unset: `"process" on Linux, "in-process" elsewhere`, about: `Where SQL runs: "process", in worker processes behind walls of the operating system; or "in-process", within the server.`},
 		{name: "isolation.nsjail_path", value: textValue{&c.Isolation.NsjailPath, nil}, unset: "none", about: "The nsjail program, to run worker processes under it."},
 		{name: "isolation.require", value: boolValue{&c.Isolation.Require}, about: "Whether to refuse to start if a wall of the operating system is missing."},

@@ -191,6 +191,42 @@ func TestBatch_what_the_owner_has_no_room_for_keeps_nobody_else_from_writing(t *
 	}
 }
 
+// TestBatch_a_text_that_is_quick_again_joins_again has a text be slow once, for its
+// argument.
+func TestBatch_a_text_that_is_quick_again_joins_again(t *testing.T) {
+	h := newHarness(t, Limits{})
+	h.must("CREATE TABLE t(a)")
+	const text = "INSERT INTO t WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT ?) SELECT max(x) FROM c"
+	joins := func() bool {
+		db, err := h.enter(context.Background(), h.db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.leave(db)
+		return db.writer.joins(&turn{text: &write{text: text}})
+	}
+	h.must(text, 1)
+	db, err := h.enter(context.Background(), h.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.writer.conn.statements[text].slow = true
+	h.leave(db)
+	if joins() {
+		t.Error("a text that was slow joins others")
+	}
+	h.must(text, 500_000)
+	if joins() {
+		t.Error("a text that is still slow joins others")
+	}
+	for range 20 { // a machine that is busy may make it slow now and then
+		if h.must(text, 1); joins() {
+			return
+		}
+	}
+	t.Error("a text that is quick again does not join others")
+}
+
 // TestBatch_can_be_switched_off has each write commit alone.
 func TestBatch_can_be_switched_off(t *testing.T) {
 	h := newHarness(t, Limits{BatchWrites: 1})

@@ -388,6 +388,9 @@ func (c *conn) writeText(text string, args binder, kept *rowBuffer, sum *catalog
 	if err := c.apply(st, kept, sum); err != nil {
 		return err
 	}
+	if st.slow { // then, but it may have been the machine, or its arguments
+		st.slow = c.intr.elapsed() > batchTime/2
+	}
 	return c.commit(c.intr.Context)
 }
 

@@ -60,10 +60,15 @@ func (e *Engine) authorizeDatabase(ctx context.Context, p Principal, action auth
 	if c.ref, err = catalog.ParseRef(ref); err != nil {
 		return c, err
 	}
+	return c, c.allowDatabase(ctx)
+}
+
+// allowDatabase looks the database up and asks the policy.
+func (c *call) allowDatabase(ctx context.Context) error {
 	if err := c.find(ctx); err != nil {
-		return c, err
+		return err
 	}
-	return c, c.allowHere(ctx)
+	return c.allowHere(ctx)
 }
 
 // authorizeAccount begins a call about an entity. What the call is about can be

@@ -59,6 +59,8 @@ func (e *Engine) Export(ctx context.Context, p Principal, ref string, format Exp
 		return err
 	}
 	defer give()
+	ctx, end := e.untilClose(ctx)
+	defer end()
 	bound := e.cfg.Limits.WithDefaults().StreamTime
 	limited, cancel := context.WithTimeoutCause(ctx, bound, errSlowCopy)
 	defer cancel()
@@ -67,7 +69,7 @@ func (e *Engine) Export(ctx context.Context, p Principal, ref string, format Exp
 	} else {
 		err = c.exportFile(limited, w)
 	}
-	return slowCopy(limited, bound, err)
+	return e.orClosing(slowCopy(limited, bound, err))
 }
 
 // errSlowCopy is the cause with which an export ends that takes too long.

@@ -11,6 +11,7 @@ import (
 	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
+	"ayb/internal/walls"
 )
 
 // ImportOptions are the optional settings of Import.
@@ -56,41 +57,17 @@ func (e *Engine) Import(ctx context.Context, p Principal, ref string, r io.Reade
 	if err != nil {
 		return Imported{}, err
 	}
+	ctx, end := e.untilClose(ctx)
+	defer end()
 	if opt == nil {
 		opt = &ImportOptions{}
 	}
-	give, err := e.copying.take(charged(c.caller))
-	if err != nil {
-		return Imported{}, err
-	}
-	defer give()
 	im := &importing{c: c, replace: opt.Replace, upload: hosting.Upload{ID: e.ids.next()}}
-	if err := im.allowed(c.database); err != nil {
-		return Imported{}, err
-	}
-	unclaim, err := c.claimImport(opt.Size)
-	if err != nil {
-		return Imported{}, err
-	}
-	defer unclaim()
 	if opt.Format == ExportSQL {
 		im.upload.Format = hosting.UploadSQL
 	}
-	remove, err := c.receive(ctx, im.upload.ID, r)
-	defer remove()
-	if err != nil {
-		return Imported{}, err
-	}
-	// Until it is a database, an import counts for no quota, so there is one at a time.
-	unlock, err := e.adopting.lock(ctx, c.database.Owner)
-	if err != nil {
-		return Imported{}, err
-	}
-	defer unlock()
-	if c.database.ID.IsZero() {
-		return im.create(ctx)
-	}
-	return im.fill(ctx)
+	imported, err := im.run(ctx, r, opt.Size)
+	return imported, e.orClosing(err)
 }
 
 // authorizeImport begins a call that fills a database, which is another one if
@@ -103,24 +80,46 @@ func (e *Engine) authorizeImport(ctx context.Context, p Principal, ref string) (
 	if c.ref, err = catalog.ParseRef(ref); err != nil {
 		return c, err
 	}
+	return c, c.allowImport(ctx)
+}
+
+// allowImport looks the database up and asks the policy.
+func (c *call) allowImport(ctx context.Context) error {
 	if err := c.find(ctx); err != nil {
-		return c, err
+		return err
 	}
 	if !c.database.ID.IsZero() {
-		return c, c.allowHere(ctx)
+		return c.allowHere(ctx)
 	}
 	// Who may create databases there may know that there is none of this name.
-	owner, err := e.store.Entity(ctx, c.ref.Entity)
+	owner, err := c.e.store.Entity(ctx, c.ref.Entity)
 	if err == nil {
 		c.entity = owner
 		if c.may(auth.CreateDatabase) {
 			c.verdict, c.decided = auth.Allowed, true
-			return c, nil
+			return nil
 		}
 	} else if !errors.Is(err, fault.NotFound) {
-		return c, err
+		return err
 	}
-	return c, c.allowHere(ctx)
+	return c.allowHere(ctx)
+}
+
+// recheck looks at the caller's rights again, by way of what has allowed the call:
+// what was sent may have taken long to arrive.
+func (c *call) recheck(ctx context.Context, allow func(context.Context) error) (err error) {
+	before := c.database.ID
+	if c.caller, err = c.e.identify(ctx, c.caller, c.e.now()); err == nil {
+		err = allow(ctx)
+	}
+	c.refused = c.refused || errors.Is(err, fault.Unauthenticated)
+	switch {
+	case err != nil && c.refused && c.e.cfg.Walls.Has(walls.Recheck):
+		return nil
+	case err == nil && c.database.ID != before:
+		return fault.New(fault.Conflict, "While the file arrived, a database %s was made, renamed or deleted, so nothing was imported; look, and send it again", c.ref)
+	}
+	return err
 }
 
 // claimImport claims what an import of so many bytes takes.
@@ -168,11 +167,47 @@ func (c *call) gather(ctx context.Context, f *os.File, r io.Reader, bound int64)
 	return err
 }
 
-// An importing is one call of Import, from when the upload is there.
+// An importing is one call of Import.
 type importing struct {
 	c       *call
 	upload  hosting.Upload
 	replace bool
+}
+
+// run carries the import out.
+func (im *importing) run(ctx context.Context, r io.Reader, size int64) (Imported, error) {
+	c, e := im.c, im.c.e
+	give, err := e.copying.take(charged(c.caller))
+	if err != nil {
+		return Imported{}, err
+	}
+	defer give()
+	if err := im.allowed(c.database); err != nil {
+		return Imported{}, err
+	}
+	unclaim, err := c.claimImport(size)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer unclaim()
+	remove, err := c.receive(ctx, im.upload.ID, r)
+	defer remove()
+	if err != nil {
+		return Imported{}, err
+	}
+	// Until it is a database, an import counts for no quota, so there is one at a time.
+	unlock, err := e.adopting.lock(ctx, c.database.Owner)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer unlock()
+	if err := c.recheck(ctx, c.allowImport); err != nil {
+		return Imported{}, err
+	}
+	if c.database.ID.IsZero() {
+		return im.create(ctx)
+	}
+	return im.fill(ctx)
 }
 
 // allowed refuses to replace what nobody asked to replace.

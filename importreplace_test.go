@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -252,4 +253,93 @@ func TestEngine_Import_in_place_of_what_is_used(t *testing.T) {
 		t.Errorf("nobody waits: %v", err)
 	}
 	r.settled()
+}
+
+// TestEngine_Import_looks_again takes the caller's rights away, or the database, while
+// what is imported still arrives.
+func TestEngine_Import_looks_again(t *testing.T) {
+	f := aybtest.New(t, nil)
+	alice, bob := f.MustEntity("alice"), f.MustEntity("bob")
+	var token ayb.Token
+	var err error
+	for name, c := range map[string]struct {
+		meanwhile func() error
+		want      error
+	}{
+		"bob may not any more":    {func() error { return f.Share(ctx, alice, "alice/db", "bob", ayb.ReadOnly) }, ayb.ErrDenied},
+		"bob's token is revoked":  {func() error { return f.RevokeToken(ctx, bob, token.Short) }, ayb.ErrUnauthenticated},
+		"the database is renamed": {func() error { return f.RenameDatabase(ctx, alice, "alice/db", "other") }, ayb.ErrDenied},
+		"the database is a new one": {func() error {
+			must(t, f.RenameDatabase(ctx, alice, "alice/db", "other"))
+			f.MustDatabase("alice/db", "CREATE TABLE t (a)")
+			return f.Share(ctx, alice, "alice/db", "bob", ayb.Manager)
+		}, ayb.ErrConflict},
+	} {
+		for _, table := range []bool{false, true} {
+			what := fmt.Sprintf("%s, a table %v", name, table)
+			f.MustDatabase("alice/db", "CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+			f.MustShare(alice, "alice/db", "bob", ayb.Manager)
+			var secret string
+			secret, token, err = f.CreateToken(ctx, bob, "bob", nil)
+			must(t, err)
+			p, err := f.Authenticate(ctx, secret)
+			must(t, err)
+			r, w := io.Pipe()
+			ended := make(chan error, 1)
+			go func() {
+				var err error
+				if table {
+					_, err = f.ImportTable(ctx, p, "alice/db", r, ayb.TableImport{Table: "t", Format: "csv", Header: "no"})
+				} else {
+					_, err = f.Import(ctx, p, "alice/db", r, replacing)
+				}
+				ended <- err
+			}()
+			_, err = io.WriteString(w, "1")
+			must(t, err)
+			must(t, c.meanwhile())
+			must(t, w.Close())
+			want := c.want
+			if table && want == ayb.ErrDenied && name == "bob may not any more" {
+				want = ayb.ErrReadOnly
+			}
+			if err := <-ended; !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+			databases, err := f.Databases(ctx, alice, "alice", ayb.Page{})
+			must(t, err)
+			for _, db := range databases.Items {
+				if rows := f.MustQuery(alice, db.Ref().String(), "SELECT count(*) FROM t").Rows[0][0].Int64(); rows > 1 {
+					t.Errorf("%s: %s has %d rows", what, db.Ref(), rows)
+				}
+				must(t, f.DeleteDatabase(ctx, alice, db.Ref().String()))
+			}
+		}
+	}
+}
+
+func TestEngine_Close_ends_imports_that_are_under_way(t *testing.T) {
+	f := aybtest.New(t, nil)
+	alice := f.MustEntity("alice")
+	f.MustDatabase("alice/db")
+	r, w := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.Import(ctx, alice, "alice/new", r, replacing)
+		ended <- err
+	}()
+	_, err := io.WriteString(w, "SELECT ")
+	must(t, err)
+	closed := make(chan error, 1)
+	go func() { closed <- f.Engine.Close() }()
+	go func() { // what is sent goes on arriving
+		for err == nil {
+			_, err = io.WriteString(w, "1")
+		}
+	}()
+	if err := <-ended; !errors.Is(err, ayb.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	must(t, r.Close())
+	must(t, <-closed)
 }

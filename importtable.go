@@ -46,7 +46,14 @@ func (e *Engine) ImportTable(ctx context.Context, p Principal, ref string, r io.
 	if into.Table == "" || strings.ContainsRune(into.Table, 0) {
 		return 0, fault.New(fault.Invalid, "Name the table that the rows are for")
 	}
-	give, err := e.copying.take(charged(c.caller))
+	ctx, end := e.untilClose(ctx)
+	defer end()
+	rows, err = c.importTable(ctx, r, into, opts)
+	return rows, e.orClosing(err)
+}
+
+func (c *call) importTable(ctx context.Context, r io.Reader, into TableImport, opts tabular.Options) (rows int64, err error) {
+	give, err := c.e.copying.take(charged(c.caller))
 	if err != nil {
 		return 0, err
 	}
@@ -67,6 +74,9 @@ func (e *Engine) ImportTable(ctx context.Context, p Principal, ref string, r io.
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return 0, unspooled(err)
+	}
+	if err := c.recheck(ctx, c.allowDatabase); err != nil {
+		return 0, err
 	}
 	return table.Rows, c.load(ctx, file, opts, table, into.Table)
 }

@@ -254,20 +254,20 @@ func adoptQuota(t *testing.T, s *suite) {
 
 func adoptTime(t *testing.T, s *suite) {
 	const endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c;"
-	h := s.host(t, hosting.Limits{MaintenanceTime: 400 * time.Millisecond})
+	h := s.host(t, hosting.Limits{MaintenanceTime: 200 * time.Millisecond})
 	d := h.unmade()
 	began := time.Now()
 	err := d.adopt([]byte("CREATE TABLE t (a);\n"+endless), hosting.UploadSQL)
 	wantKind(t, "an endless text", err, fault.TimedOut)
-	if !strings.Contains(fault.Message(err), "limits.maintenance_time (400ms)") {
+	if !strings.Contains(fault.Message(err), "limits.maintenance_time (200ms)") {
 		t.Errorf("%q does not name the bound", fault.Message(err))
 	}
-	if took := time.Since(began); took < 400*time.Millisecond || took > 5*time.Second {
+	if took := time.Since(began); took < 200*time.Millisecond || took > 5*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	// The bound is that of all texts and steps together.
 	began = time.Now()
-	err = d.adopt([]byte(strings.Repeat("SELECT count(*) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 100000) SELECT * FROM c);", 1000)), hosting.UploadSQL)
+	err = d.adopt([]byte(strings.Repeat("SELECT count(*) FROM (WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 20000) SELECT * FROM c);", 2000)), hosting.UploadSQL)
 	wantKind(t, "many texts", err, fault.TimedOut)
 
 	h = s.host(t, hosting.Limits{})

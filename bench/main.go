@@ -66,7 +66,7 @@ type measurement struct {
 
 func measurements() []measurement {
 	return []measurement{
-		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"write", writes}, {"beside", readersBeside}, {"stream", streams}, {"peers", peers}, {"start", starts}, {"density", densities}, {"neighbour", neighbours}, {"snapshot", snapshots},
+		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"write", writes}, {"beside", readersBeside}, {"stream", streams}, {"peers", peers}, {"start", starts}, {"density", densities}, {"neighbour", neighbours}, {"snapshot", snapshots}, {"copies", copies},
 	}
 }
 

@@ -52,9 +52,6 @@ type RecoverOptions struct {
 	// Told is called for each database, one at a time, as soon as its outcome is
 	// known. It may be nil.
 	Told func(RecoveredDatabase)
-
-	step   func(name string) // is called between what is written; for a test that kills
-	atOnce int               // databases; 0: recoveredAtOnce
 }
 
 // A RecoveryPlan is what a recovery begins with.
@@ -160,12 +157,6 @@ func (r *recovery) close() error {
 	return errors.Join(errs...)
 }
 
-func (r *recovery) step(name string) {
-	if r.opt.step != nil {
-		r.opt.step(name)
-	}
-}
-
 // begin takes the data path and finds out what is in it.
 func (r *recovery) begin() (err error) {
 	e := r.e
@@ -257,7 +248,6 @@ func (r *recovery) openMetadata(ctx context.Context) error {
 	} else if err := r.examineMetadata(ctx); err != nil {
 		return err
 	}
-	r.step("metadata are in place")
 	if r.e.store, err = openStore(ctx, r.e.cfg); err != nil {
 		return err
 	}
@@ -331,7 +321,6 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 	if err := r.fetchSound(ctx, list, fetched); err != nil || r.opt.DryRun {
 		return err
 	}
-	r.step("metadata are fetched")
 	if r.notes != nil {
 		err = r.notes.close() // they were begun with other metadata
 	}
@@ -341,7 +330,6 @@ func (r *recovery) fetchMetadata(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	r.step("recovery is noted")
 	if err := errors.Join(os.Rename(fetched, path), durable.SyncDir(filepath.Dir(path))); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The metadata can't be put in their place")
 	}
@@ -495,7 +483,6 @@ func (r *recovery) run(ctx context.Context) (err error) {
 	if r.notes == nil || r.result.Pending > 0 {
 		return nil
 	}
-	r.step("all is done")
 	return r.notes.end()
 }
 

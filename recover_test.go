@@ -489,23 +489,27 @@ func TestRecover_waits_for_a_bucket_that_is_gone(t *testing.T) {
 		}
 		faulty.Arm(1, snapshottest.Fails)
 	}}
-	opt.OnStep(func(string) {})
 	lines, r, err := d.recover(opt)
 	must(t, err)
-	expect(t, "one answer is lost", lines, []string{"alice/db pending", "alice/empty empty", "bob/db back"})
-	expect(t, "counts", []int{r.Back, r.Lost, r.Pending}, []int{2, 0, 1})
-	opt.Skip, opt.Began = []string{"alice/db"}, nil
+	expect(t, "one answer is lost", []int{r.Back, r.Lost, r.Pending}, []int{2, 0, 1})
+	pending, other := "alice/db", "bob/db"
+	if slices.Contains(lines, "bob/db pending") {
+		pending, other = other, pending
+	}
+	expect(t, "outcomes", lines, slices.Sorted(slices.Values([]string{pending + " pending", "alice/empty empty", other + " back"})))
+	opt.Skip, opt.Began = []string{pending}, nil
 	faulty.Arm(0, "")
 	_, r, err = d.recover(opt)
 	must(t, err)
 	expect(t, "counts", []int{r.Back, r.Lost, r.Pending}, []int{2, 1, 0})
 	d.back()
-	expect(t, "rows", d.rows("bob/db"), "5")
-	list, err := d.Snapshots(ctx, ayb.System, "alice/db", ayb.Page{})
+	content := map[string]string{"alice/db": "1", "bob/db": "5"}
+	expect(t, "rows", d.rows(other), content[other])
+	list, err := d.Snapshots(ctx, ayb.System, pending, ayb.Page{})
 	must(t, err)
-	_, err = d.RestoreSnapshot(ctx, ayb.System, "alice/db", list.Items[0].ID, nil)
+	_, err = d.RestoreSnapshot(ctx, ayb.System, pending, list.Items[0].ID, nil)
 	must(t, err)
-	expect(t, "what was left out, and restored", d.rows("alice/db"), "1")
+	expect(t, "what was left out, and restored", d.rows(pending), content[pending])
 }
 
 // damage changes one byte of an object.

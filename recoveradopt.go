@@ -189,9 +189,7 @@ func (r *recovery) adoptAs(ctx context.Context, d *RecoveredDatabase, place snap
 		if err := img.makeFirst(db); err != nil {
 			return err
 		}
-		r.step("a new database has its file")
 		refused = e.store.AdoptDatabase(ctx, db, place.String())
-		r.step("a place is adopted")
 		return refused
 	}, db)
 	if kind := fault.KindOf(refused); kind == fault.TooLarge || kind == fault.Exists {
@@ -207,7 +205,6 @@ func (r *recovery) fill(ctx context.Context, d *RecoveredDatabase, place snapsho
 		if err := r.e.store.ClaimPlace(ctx, state.ID, place.String()); err != nil {
 			return err
 		}
-		r.step("a place is claimed")
 		if err := r.note(*d); err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package ayb
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,7 +75,7 @@ func (r *recovery) databases(ctx context.Context) error {
 	next := make(chan store.SnapshotState)
 	var workers sync.WaitGroup
 	var telling sync.Mutex
-	for range cmp.Or(r.opt.atOnce, recoveredAtOnce) {
+	for range recoveredAtOnce {
 		workers.Go(func() {
 			for state := range next {
 				d, err := r.database(ctx, state)
@@ -147,20 +146,19 @@ func (r *recovery) database(ctx context.Context, state store.SnapshotState) (Rec
 		d.Failure = "no snapshot of it had been taken when the metadata were copied"
 		return d, r.note(d)
 	}
-	if d.Changed = !state.Changed.IsZero(); ok {
-		d.Changed = noted.Changed // before this recovery noted a change itself
+	d.Changed = !state.Changed.IsZero()
+	if ok { // an earlier call has noted a change by then, or given it its place
+		d.Changed, d.Adopted = noted.Changed, noted.Adopted
 	}
 	err := r.restore(ctx, &d, parsePlace(state.Place), func(img *image) error {
 		if err := r.note(d); err != nil {
 			return err
 		}
-		r.step("a database is noted")
 		if len(d.Damaged) > 0 { // what it has now is not what its newest snapshot says
 			if err := orMissing(r.e.store.MarkChanged(ctx, state.ID, r.e.ids.next()), nil); err != nil {
 				return err
 			}
 		}
-		r.step("a change is noted")
 		return unmovable(r.e.renameVersion(img.file, state.Version))
 	}, state.Database)
 	return d, err
@@ -194,7 +192,6 @@ func (r *recovery) restore(ctx context.Context, d *RecoveredDatabase, place snap
 			return r.postpone(ctx, d, err)
 		}
 		defer img.discard()
-		r.step("a database is fetched")
 		d.Snapshot, d.Taken = s.ID, s.Taken
 		return settle(img)
 	}

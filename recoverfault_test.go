@@ -1,15 +1,12 @@
 package ayb_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,13 +17,6 @@ import (
 	"ayb/fault"
 	"ayb/hosting"
 	"ayb/snapshot/snapshottest"
-)
-
-// The variables by which a test process is told to be one that is killed while it
-// recovers.
-const (
-	recoverDirVariable   = "AYB_TEST_RECOVER_DIR"
-	recoverPointVariable = "AYB_TEST_RECOVER_POINT"
 )
 
 // A ruin is a directory with a bucket, and the data path of a server that has lost
@@ -101,7 +91,6 @@ func (r ruin) recover(t testing.TB) (lines []string, result ayb.Recovery, err er
 		Adopt: []string{"alice/late", "bob/old"},
 		Told:  func(d ayb.RecoveredDatabase) { lines = append(lines, outcome(d)) },
 	}
-	opt.OnStep(func(name string) { _ = r.p.hit("[" + name + "]") })
 	r.p.arm(true)
 	err = unlocked(func() (err error) { result, err = ayb.Recover(ctx, cfg, opt); return err })
 	r.p.arm(false)
@@ -131,32 +120,9 @@ func (r ruin) fresh(t testing.TB, p *points) ruin {
 	return ruin{dir, p}
 }
 
-// TestRecover_child is the process that is killed.
-func TestRecover_child(t *testing.T) {
-	dir := os.Getenv(recoverDirVariable)
-	if dir == "" {
-		t.Skip("it is for TestRecover_goes_on_after_every_fault")
-	}
-	at, err := strconv.Atoi(os.Getenv(recoverPointVariable))
-	must(t, err)
-	r := ruin{dir, &points{at: at, wrong: func() error {
-		self, err := os.FindProcess(os.Getpid())
-		if err == nil {
-			err = self.Kill()
-		}
-		select {} // until it is done
-	}}}
-	_, _, err = r.recover(t)
-	must(t, err)
-}
-
-// TestRecover_goes_on_after_every_fault has each call that a recovery makes to the
-// bucket and the Runner fail once, and the process be killed at it once, and between
-// any two things that it writes. Run again, it comes to the same end.
-func TestRecover_goes_on_after_every_fault(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it starts many processes")
-	}
+// TestRecover_goes_on_after_every_failure has each call that a recovery makes to the
+// bucket and the Runner fail once. Run again, it comes to the same end.
+func TestRecover_goes_on_after_every_failure(t *testing.T) {
 	base := ruin{t.TempDir(), &points{}}
 	base.build(t)
 	whole := base.fresh(t, &points{})
@@ -165,44 +131,17 @@ func TestRecover_goes_on_after_every_fault(t *testing.T) {
 	expect(t, "outcomes", lines, []string{"alice/db back 1 damaged", "alice/empty empty", "alice/late back adopted", "bob/old back adopted"})
 	whole.check(t)
 	all := whole.p.names
-	if len(all) < 40 {
-		t.Fatalf("only %d points were seen: %v", len(all), all)
+	if len(all) < 30 {
+		t.Fatalf("only %d calls were seen: %v", len(all), all)
 	}
-	t.Logf("%d points of a recovery: %s", len(all), strings.Join(all, " "))
-	again := func(t *testing.T, r ruin) {
-		t.Helper()
-		r.p = &points{}
-		gotLines, got, err := r.recover(t)
-		if errors.Is(err, fault.Conflict) && !exists(filepath.Join(r.dir, "data", "recovering")) {
-			gotLines, got, err = lines, result, nil // it had ended
-		}
-		must(t, err)
-		expect(t, "outcomes", gotLines, lines)
-		expect(t, "in all", fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", result))
-		r.check(t)
-	}
-	failures := 0
+	t.Logf("%d calls of a recovery: %s", len(all), strings.Join(all, " "))
 	for i, name := range all {
-		at := i + 1
-		t.Run(fmt.Sprintf("killed at %d %s", at, name), func(t *testing.T) {
-			t.Parallel()
-			r := base.fresh(t, nil)
-			cmd := exec.Command(os.Args[0], "-test.run=^TestRecover_child$")
-			cmd.Env = append(os.Environ(), recoverDirVariable+"="+r.dir, recoverPointVariable+"="+strconv.Itoa(at))
-			var output bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &output, &output
-			if err := cmd.Run(); err == nil || !strings.Contains(err.Error(), "killed") {
-				t.Fatalf("the process was to be killed: %v\n%s", err, output.String())
-			}
-			again(t, r)
-		})
-		if strings.HasPrefix(name, "[") || name == "resume" {
-			continue // these can't fail
+		if name == "resume" {
+			continue // it can't fail
 		}
-		failures++
-		t.Run(fmt.Sprintf("failed at %d %s", at, name), func(t *testing.T) {
+		t.Run(fmt.Sprint(i+1, " ", name), func(t *testing.T) {
 			t.Parallel()
-			r := base.fresh(t, &points{at: at, wrong: func() error { return fault.New(fault.Unavailable, "An injected failure") }})
+			r := base.fresh(t, &points{at: i + 1, wrong: func() error { return fault.New(fault.Unavailable, "An injected failure") }})
 			if _, result, err := r.recover(t); err == nil && result.Pending == 0 {
 				r.check(t)
 				return
@@ -214,10 +153,22 @@ func TestRecover_goes_on_after_every_fault(t *testing.T) {
 				}
 				end()
 			}
-			again(t, r)
+			r.again(t, lines, result)
 		})
 	}
-	t.Logf("%d failures and %d kills", failures, len(all))
+}
+
+// again recovers once more, without a fault. It must come to the end that is expected.
+func (r ruin) again(t *testing.T, lines []string, result ayb.Recovery) {
+	t.Helper()
+	r.p = &points{}
+	if data := filepath.Join(r.dir, "data"); !exists(filepath.Join(data, "ayb.sqlite")) || exists(filepath.Join(data, "recovering")) { // or else it had ended
+		gotLines, got, err := r.recover(t)
+		must(t, err)
+		expect(t, "outcomes", gotLines, lines)
+		expect(t, "in all", fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", result))
+	}
+	r.check(t)
 }
 
 // check opens the server: all is there, and nothing besides.

@@ -117,6 +117,10 @@ func (m *measured) workers(t *metric.Text) {
 		return
 	}
 	one(t, "ayb_workers", metric.Gauge, p.Alive, "Worker processes.")
+	one(t, "ayb_workers_computing", metric.Gauge, p.Computing, "Worker processes that compute, and leave a processor to others.")
+	one(t, "ayb_workers_memory_bytes", metric.Gauge, p.Memory, "Memory that queries at work may take, and open databases take.")
+	one(t, "ayb_workers_memory_limit_bytes", metric.Gauge, p.MemoryBound, "What that may be, limits.memory.")
+	one(t, "ayb_workers_memory_waiting", metric.Gauge, p.Waiting, "Queries that wait for memory.")
 	one(t, "ayb_workers_started_total", metric.Counter, p.Started, "Worker processes that were started.")
 	t.Family("ayb_workers_ended_total", metric.Counter, "Worker processes that ended, by the reason.")
 	for _, end := range worker.Ends() {

@@ -124,6 +124,16 @@ func (b *budget) short() bool {
 	return len(b.queue) > 0 && int64(b.claims+1)*b.text <= b.all
 }
 
+// state returns what counts, and how many texts wait.
+func (b *budget) state() (taken int64, waiting int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.queue {
+		waiting += len(a.waiting)
+	}
+	return b.taken, waiting
+}
+
 // The rest is called with b.mu held.
 
 // size returns what a worker with so many claims and open databases counts for.

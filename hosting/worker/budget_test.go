@@ -15,16 +15,6 @@ import (
 	"ayb/hosting"
 )
 
-// queued returns how many texts wait.
-func (b *budget) queued() (n int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, a := range b.queue {
-		n += len(a.waiting)
-	}
-	return n
-}
-
 // testBudget returns a budget for so many texts, of which nothing is idle.
 func testBudget(texts int64) *budget {
 	return &budget{all: texts << 20, text: 1 << 20, relieve: func() bool { return false }}
@@ -80,7 +70,7 @@ func TestBudget_lets_workers_in_by_turns(t *testing.T) {
 			}
 			got <- a
 		}()
-		eventually(t, "it waits", func() bool { return b.queued() == i+1 })
+		eventually(t, "it waits", func() bool { _, n := b.state(); return n == i+1 })
 	}
 	for i, want := range []*account{hog, other, hog, hog} {
 		b.give(running)
@@ -192,6 +182,9 @@ func TestRunner_bounds_the_memory_of_all_texts(t *testing.T) {
 	h.expect(1, "SELECT count(*) FROM t")
 	if n := h.claimed(); n != 0 {
 		t.Errorf("%d texts count that have ended", n)
+	}
+	if p := h.Processes(); p.MemoryBound != 2*text || p.Waiting != 0 || p.Memory > text {
+		t.Errorf("afterwards: %+v", p)
 	}
 }
 

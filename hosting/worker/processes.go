@@ -26,14 +26,19 @@ func Ends() []End {
 	return []End{Retired, Closed, Overstayed, Mute, Misbehaved, Lingered, Unready, Died}
 }
 
-// Processes are a Runner's worker processes: counters since it was made, and how
-// many there are now.
+// Processes are a Runner's worker processes: counters since it was made, how many
+// there are now, and what they may take.
 type Processes struct {
-	Alive   int
-	Started uint64
-	Ended   map[End]uint64 // every End is there
-	Evicted uint64         // of those that have Retired, to make room
-	Replays uint64         // calls that were run again because a worker was lost
+	Alive     int
+	Computing int // of them, kept off the first processor for it
+	Started   uint64
+	Ended     map[End]uint64 // every End is there
+	Evicted   uint64         // of those that have Retired, to make room
+	Replays   uint64         // calls that were run again because a worker was lost
+
+	Memory      int64 // bytes that count towards the bound, see Config.Memory
+	MemoryBound int64
+	Waiting     int // texts that wait for memory
 }
 
 type processes struct {
@@ -79,5 +84,14 @@ func (r *Runner) Processes() Processes {
 	for i, end := range Ends() {
 		now.Ended[end] = p.ended[i].Load()
 	}
+	for _, w := range r.allWorkers() {
+		w.mu.Lock()
+		if w.weight.heavy {
+			now.Computing++
+		}
+		w.mu.Unlock()
+	}
+	now.Memory, now.Waiting = r.budget.state()
+	now.MemoryBound = r.budget.all
 	return now
 }

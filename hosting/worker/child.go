@@ -114,12 +114,14 @@ func (c *child) listen() {
 		if work == nil {
 			return // there is nothing to read any more
 		}
+		// The answers of what came together go together. From when this one is at
+		// work, somebody else may listen.
+		if c.in.more() {
+			c.out.cork()
+		}
 		shift := c.shift.Add(1)
 		c.atWork.Store(true)
 		c.relief.wake()
-		if c.in.more() { // the answers of what came together go together
-			c.out.cork()
-		}
 		began := time.Now()
 		work()
 		took := time.Since(began)

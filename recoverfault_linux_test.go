@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"ayb/internal/iofault"
@@ -53,9 +54,9 @@ func (r ruin) killed(t *testing.T, n int) (calls []string) {
 }
 
 // TestRecover_goes_on_after_every_kill kills a recovery at its file calls in the data
-// path, whoever makes them: at each of which another than the one before changes
-// something, since several writes to one log are one change. Run again, it comes to
-// the same end.
+// path, whoever makes them: at each that is another than the one before, since several
+// writes to one log are one change, and is no sync, since the death of a process loses
+// nothing that is written. Run again, it comes to the same end.
 func TestRecover_goes_on_after_every_kill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts many processes")
@@ -73,7 +74,7 @@ func TestRecover_goes_on_after_every_kill(t *testing.T) {
 	calls := fresh(t).killed(t, never)
 	kills := 0
 	for i, call := range calls {
-		if i > 0 && call == calls[i-1] {
+		if i > 0 && call == calls[i-1] || strings.HasPrefix(call, "sync ") || strings.HasSuffix(call, "-shm") {
 			continue
 		}
 		kills++
@@ -84,7 +85,7 @@ func TestRecover_goes_on_after_every_kill(t *testing.T) {
 			r.again(t, lines, result)
 		})
 	}
-	if kills < 100 {
+	if kills < 60 {
 		t.Errorf("it was killed %d times only", kills)
 	}
 	t.Logf("killed at %d of %d calls: %s", kills, len(calls), counted(calls))

@@ -30,11 +30,14 @@ func (r *InProcess) Copy(ctx context.Context, id DB, method CopyMethod, w io.Wri
 		return Generation{}, err
 	}
 	defer image.Close()
-	if _, err := io.Copy(w, imageReader{contextReader{ctx, image}}); err != nil {
+	if _, err := io.CopyBuffer(w, imageReader{contextReader{ctx, image}}, make([]byte, copyBuffer)); err != nil {
 		return Generation{}, err
 	}
 	return generation, nil
 }
+
+// copyBuffer is how much of a copy is handed over at once, in bytes.
+const copyBuffer = 256 << 10
 
 // image makes a copy of the database and returns it, unlinked.
 func (db *database) image(ctx context.Context, method CopyMethod) (_ *os.File, err error) {
@@ -74,7 +77,7 @@ func (r imageReader) Read(p []byte) (int, error) {
 }
 
 func (c *conn) copyTo(path string, method CopyMethod) error {
-	c.jail.copying = path
+	c.jail.copying, c.jail.rested, c.jail.commits = path, time.Now(), c.db.commits.Load()
 	if method == CopyVacuum {
 		stmt, _, err := c.c.Prepare("VACUUM INTO ?")
 		if err != nil {
@@ -92,7 +95,47 @@ func (c *conn) copyTo(path string, method CopyMethod) error {
 		return err
 	}
 	defer c.rollback()
-	return c.c.Backup("main", fileURI(path, url.Values{"vfs": {c.jail.name}}))
+	return c.copyPages(fileURI(path, url.Values{"vfs": {c.jail.name}}))
+}
+
+// stepPages is how many pages are copied before it is looked whether anybody still
+// wants the copy.
+const stepPages = 256
+
+func (c *conn) copyPages(to string) (err error) {
+	b, err := c.c.BackupInit("main", to)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	for {
+		if done, err := b.Step(stepPages); done || err != nil {
+			return err
+		}
+		if err := c.intr.check(time.Now()); err != nil {
+			return err
+		}
+	}
+}
+
+// How a copy leaves the processor to those who write to the database meanwhile: as
+// long as somebody does, it rests for as long as it has worked.
+const (
+	copyTurn = 5 * time.Millisecond  // of work, at least
+	copyRest = 50 * time.Millisecond // at most
+)
+
+// giveWay rests if it is time to. It is called before each write to the copy.
+func (j *jail) giveWay() {
+	worked := time.Since(j.rested)
+	if worked < copyTurn {
+		return
+	}
+	if commits := j.db.commits.Load(); commits != j.commits {
+		j.commits = commits
+		time.Sleep(min(worked, copyRest))
+	}
+	j.rested = time.Now()
 }
 
 // host runs f on a connection of the host's own, beside readers and writers.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
@@ -32,8 +33,10 @@ type jail struct {
 	ownerBytes int64 // what all databases of the owner may have together; 0: no bound
 	claimed    int64 // by how much the transaction that is about to commit makes the database larger
 
-	copying string // the file that the host is copying to; empty: none
-	trouble error  // of the last failure since the connection was armed, or of a full disk before
+	copying string    // the file that the host is copying to; empty: none
+	rested  time.Time // when it began to copy, or has last given way
+	commits uint64    // to the database, until then
+	trouble error     // of the last failure since the connection was armed, or of a full disk before
 }
 
 // jailNames numbers the jails of this process.
@@ -196,6 +199,9 @@ func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
 				return 0, sqlite3.FULL
 			}
 		}
+	}
+	if f.path == f.jail.copying {
+		f.jail.giveWay()
 	}
 	n, err := f.File.WriteAt(p, off)
 	if err != nil {

@@ -4,7 +4,10 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"gocloud.dev/blob/fileblob"
 	"gocloud.dev/blob/s3blob"
@@ -79,5 +82,38 @@ func TestDirectory_that_has_vanished_is_not_made_anew(t *testing.T) {
 	each(t, "the directory", r, vaults[0], snapshot.ErrNoBucket)
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("it was made anew")
+	}
+}
+
+func TestDirectory_loses_what_killed_uploads_have_left(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, DirFileMode: 0o700})
+	must(t, err)
+	defer bucket.Close()
+	r := &room{&Bucket{Bucket: bucket}, nil, snapshot.Options{}, t.TempDir()}
+	r.vault = snapshot.New(bucket, r.opt)
+	kept := r.put(t, place, []byte("kept"), snapshot.Taking{Taken: noon})
+	at := filepath.Join(dir, "alice", "test.sqlite")
+	old := time.Now().Add(-25 * time.Hour)
+	for name, when := range map[string]time.Time{"0123.1.tmp": old, "0123.2.tmp": time.Now(), "4567.attrs": old, "89ab.attrs": time.Now(), "other": old} {
+		must(t, os.WriteFile(filepath.Join(at, name), []byte("x"), 0o600))
+		must(t, os.Chtimes(filepath.Join(at, name), when, when))
+	}
+	must(t, os.Chtimes(filepath.Join(at, kept.ID+".attrs"), old, old))
+	r.put(t, place, []byte("new"), snapshot.Taking{Taken: noon})
+	var left []string
+	entries, err := os.ReadDir(at)
+	must(t, err)
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), kept.ID) && len(entry.Name()) < 64 {
+			left = append(left, entry.Name())
+		}
+	}
+	if want := []string{"0123.2.tmp", "89ab.attrs", "other"}; !slices.Equal(left, want) {
+		t.Errorf("beside the snapshots there are %v, want %v", left, want)
+	}
+	if list, err := r.vault.All(t.Context(), place); err != nil || len(list) != 2 {
+		t.Errorf("%v, %v", list, err)
 	}
 }

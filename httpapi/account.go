@@ -62,6 +62,7 @@ func (x *exchange) confirm() (any, error) {
 	if err != nil {
 		return nil, asIf(fault.Unauthenticated, wire.Other, err)
 	}
+	x.secret = true
 	return wire.Confirmed{Entity: ent.Slug, Secret: secret}, nil
 }
 
@@ -112,6 +113,7 @@ func (x *exchange) confirmFromPage() (any, error) {
 }
 
 func (x *exchange) showConfirm(status int, view confirmView) (any, error) {
+	x.secret = view.Secret != ""
 	header := x.w.Header()
 	header.Set("Content-Security-Policy", confirmPolicy)
 	header.Set("Referrer-Policy", "no-referrer") // the address holds the token

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -13,6 +14,10 @@ import (
 // compressAbove is the size of a body, in bytes, up to which compressing it
 // gains nothing.
 const compressAbove = 1 << 10
+
+// mostSqueezers is how many answers are compressed at once, each of which takes
+// about a megabyte for as long as its reader does. Others are sent as they are.
+const mostSqueezers = 128
 
 // zstdWindow bounds the memory that a compressed answer takes here and there.
 const zstdWindow = 128 << 10
@@ -33,6 +38,7 @@ type compressor interface {
 // a small answer.
 type squeezers struct {
 	gzip, zstd sync.Pool
+	taken      atomic.Int64
 }
 
 func newSqueezers() *squeezers {
@@ -66,9 +72,24 @@ func (s *squeezers) pool(encoding string) *sync.Pool {
 	return nil
 }
 
+// get returns a squeezer of an encoding, until put; nil if there is no such encoding,
+// or too many answers are being compressed.
+func (s *squeezers) get(encoding string) *squeezer {
+	pool := s.pool(encoding)
+	if pool == nil {
+		return nil
+	}
+	if s.taken.Add(1) > mostSqueezers {
+		s.taken.Add(-1)
+		return nil
+	}
+	return pool.Get().(*squeezer)
+}
+
 // put takes a squeezer back, used to its end or not.
 func (s *squeezers) put(q *squeezer) {
 	q.Reset(io.Discard)
+	s.taken.Add(-1)
 	s.pool(q.encoding).Put(q)
 }
 
@@ -76,25 +97,39 @@ func (s *squeezers) put(q *squeezer) {
 // client prefers, and says so in the headers; nil if the answer is to stay as it
 // is. The caller puts it back.
 func (x *exchange) squeezer() *squeezer {
-	if x.opt.NoCompression {
+	if x.opt.NoCompression || x.secret {
 		return nil
 	}
 	x.w.Header().Add("Vary", "Accept-Encoding")
-	encoding := preferredEncoding(x.r.Header.Values("Accept-Encoding"))
-	pool := x.squeezers.pool(encoding)
-	if pool == nil {
+	encoding, _ := preferredEncoding(x.r.Header["Accept-Encoding"])
+	s := x.squeezers.get(encoding)
+	if s == nil {
 		return nil
 	}
 	x.w.Header().Set("Content-Encoding", encoding)
-	s := pool.Get().(*squeezer)
 	s.Reset(x)
 	return s
 }
 
+// worthSqueezing reports whether a body of so many bytes is to be compressed if it
+// can be: it is not small, or the client says that it takes none that is not. One
+// that takes nothing we have gets it as it is, as the standard asks.
+func (x *exchange) worthSqueezing(size int64) bool {
+	if size > compressAbove {
+		return true
+	}
+	accept := x.r.Header["Accept-Encoding"]
+	if len(accept) == 0 || size == 0 {
+		return false
+	}
+	_, must := preferredEncoding(accept)
+	return must
+}
+
 // preferredEncoding returns which of our encodings a client likes best; of two
 // that it likes as much, the cheaper one. Empty: none, or it would rather have
-// the answer as it is.
-func preferredEncoding(accept []string) (best string) {
+// the answer as it is, which must says it would not have at all.
+func preferredEncoding(accept []string) (best string, must bool) {
 	liking := map[string]float64{}
 	for entry := range strings.SplitSeq(strings.Join(accept, ","), ",") {
 		name, params, _ := strings.Cut(entry, ";")
@@ -110,11 +145,13 @@ func preferredEncoding(accept []string) (best string) {
 		}
 		return liking["*"]
 	}
-	highest := liking["identity"] // if it is not named, anything is better
+	highest, named := liking["identity"] // if it is not named, anything is better
+	all, any := liking["*"]
+	must = named && highest == 0 || !named && any && all == 0
 	for _, name := range []string{"zstd", "gzip"} {
 		if q := like(name); q > 0 && (q > highest || best == "" && q >= highest) {
 			best, highest = name, q
 		}
 	}
-	return best
+	return best, must
 }

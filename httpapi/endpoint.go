@@ -163,7 +163,7 @@ func (x *exchange) sendNothing(status int) {
 // wanted and worth it.
 func (x *exchange) send(status int, size int64, pieces ...[]byte) {
 	x.leaveBody()
-	if size > compressAbove {
+	if x.worthSqueezing(size) {
 		if s := x.squeezer(); s != nil {
 			x.status = status
 			x.w.WriteHeader(status)

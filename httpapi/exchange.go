@@ -49,6 +49,7 @@ type exchange struct {
 	reserved int64 // memory for the body, as far as it is counted
 
 	read   bool // the body, to its end
+	secret bool // the answer has a secret, which compressing it could give away by its length
 	left   bool // a part of the body, which is still to be taken from the connection
 	status int  // 0: nothing has been answered yet
 	sent   int64

@@ -20,14 +20,15 @@ func (x *exchange) export() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &download{x: x, media: wire.ContentTypeSQLite, name: x.param(1)}
+	media, name := wire.ContentTypeSQLite, x.param(1)
 	if format == ayb.ExportSQL {
-		d.media, d.name = wire.ContentTypeSQL, strings.TrimSuffix(d.name, ".sqlite")+".sql"
+		media, name = wire.ContentTypeSQL, strings.TrimSuffix(name, ".sqlite")+".sql"
 	}
+	d := x.download(media, name)
 	defer d.release()
 	err = x.eng.Export(x.ctx(), x.caller, ref, format, d)
 	switch {
-	case err != nil && !d.begun:
+	case err != nil && !d.hasBegun():
 		return nil, err
 	case err != nil:
 		x.abandon(err) // a body that is cut short can't be taken for a whole one
@@ -64,56 +65,14 @@ next:
 	return query, nil
 }
 
-// A download is the body of an answer that is a file. Its header is sent with its
-// first bytes, so that what goes wrong before can be answered as everywhere.
-type download struct {
-	x       *exchange
-	media   string
-	name    string // what to call it; empty: nothing is said
-	begun   bool
-	squeeze *squeezer // nil: the file is sent as it is
-}
-
-// Write sends a part of the file.
-func (d *download) Write(p []byte) (int, error) {
-	d.begin()
-	if d.squeeze != nil {
-		return d.squeeze.Write(p)
-	}
-	return d.x.Write(p)
-}
-
-func (d *download) begin() {
-	if d.begun {
-		return
-	}
-	d.begun = true
-	header := d.x.w.Header()
-	header.Set("Content-Type", d.media)
-	if d.name != "" {
-		header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": d.name}))
-	}
-	d.squeeze = d.x.squeezer()
-	d.x.leaveBody()
-	d.x.status = d.x.route.status
-	d.x.w.WriteHeader(d.x.status)
-}
-
-// end completes the answer.
-func (d *download) end() {
-	d.begin()
-	if d.squeeze != nil {
-		if err := d.squeeze.Close(); err != nil {
-			d.x.abandon(err)
+// download returns the body of an answer that is a file. name is what to call it;
+// empty: nothing is said.
+func (x *exchange) download(media, name string) *flow {
+	return x.newFlow(func() {
+		header := x.w.Header()
+		header.Set("Content-Type", media)
+		if name != "" {
+			header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 		}
-	}
-	d.x.finish()
-}
-
-// release gives back what the download has used, however it ended.
-func (d *download) release() {
-	if d.squeeze != nil {
-		d.x.squeezers.put(d.squeeze)
-		d.squeeze = nil
-	}
+	})
 }

@@ -64,3 +64,22 @@ func FillBudget(h http.Handler) { h.(*api).held.total = 0 }
 
 // SetBodies sets how much memory large bodies may take in a handler of New.
 func SetBodies(h http.Handler, total int64) { h.(*api).bodies = newBudget(total) }
+
+// TakeSqueezers takes so many squeezers, as far as there are, gives them back, and
+// does so again. It returns how many there were.
+func TakeSqueezers(n int) (taken, again int) {
+	all := newSqueezers()
+	take := func() (count int) {
+		var list []*squeezer
+		for i := range n {
+			if s := all.get([]string{"gzip", "zstd"}[i%2]); s != nil {
+				list = append(list, s)
+			}
+		}
+		for _, s := range list {
+			all.put(s)
+		}
+		return len(list)
+	}
+	return take(), take()
+}

@@ -34,7 +34,7 @@ func (x *exchange) allRead() {
 // ends with this answer, because nobody could tell the rest of the body from the
 // next request.
 func (x *exchange) leaveBody() {
-	if x.r.ContentLength == 0 || x.read || x.opt.Walls.Has(walls.UnreadBody) {
+	if x.r.ContentLength == 0 || x.read || x.left || x.opt.Walls.Has(walls.UnreadBody) {
 		return
 	}
 	// A body in chunks could not be read on after the time is up, and who waits to be

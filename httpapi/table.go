@@ -39,15 +39,15 @@ func (x *exchange) table(ctx *queryContext, ref string, st ayb.Statement, media 
 	if mode == format.CSV {
 		media += "; charset=utf-8"
 	}
-	d := &download{x: x, media: media}
+	d := x.download(media, "")
 	defer d.release()
-	rows := &tableRows{to: d, w: format.New(mode, d, format.Options{}), mode: mode}
+	rows := &tableRows{to: d, w: format.New(mode, d, format.Options{Unbuffered: true}), mode: mode}
 	_, err := x.eng.Stream(ctx, x.caller, ref, st, rows)
 	if err = ending(ctx, err); err == nil {
 		err = rows.end()
 	}
 	switch {
-	case err != nil && !d.begun:
+	case err != nil && !d.hasBegun():
 		return nil, err
 	case err != nil:
 		x.abandon(err)
@@ -84,7 +84,7 @@ func (t *tableRows) end() error {
 		for i, column := range t.columns {
 			names[i] = column.Name
 		}
-		t.w = format.New(t.mode, t.to, format.Options{NoHeader: true})
+		t.w = format.New(t.mode, t.to, format.Options{NoHeader: true, Unbuffered: true})
 		if err := errors.Join(t.w.Columns(t.columns), t.w.Row(names)); err != nil {
 			return err
 		}

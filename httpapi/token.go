@@ -69,6 +69,7 @@ func (x *exchange) createToken() (any, error) {
 			return nil, err
 		}
 	}
+	x.secret = true
 	return wire.CreatedToken{Secret: secret, Token: wire.NewToken(token, database)}, nil
 }
 

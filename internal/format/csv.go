@@ -32,7 +32,10 @@ func (c *csvWriter) Row(row catalog.Row) error {
 			}
 		}
 	}
-	return c.record(row)
+	if err := c.record(row); err != nil || !c.opts.Unbuffered {
+		return err
+	}
+	return c.w.Flush()
 }
 
 func (c *csvWriter) End() error { return c.w.Flush() }

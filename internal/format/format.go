@@ -72,6 +72,9 @@ type Options struct {
 	// BlobLiterals writes every blob as X'..', shortened with its size if it is
 	// long (Table, Line). Otherwise a blob that is UTF-8 shows as its text.
 	BlobLiterals bool
+	// Unbuffered hands each row to the underlying writer at once (CSV, JSON, JSONL),
+	// for one that has a buffer of its own.
+	Unbuffered bool
 	// Width is how many columns there are on the screen, for Auto; 0 for no end.
 	Width int
 }
@@ -89,16 +92,17 @@ type Writer interface {
 	End() error
 }
 
-// New returns a Writer of the given mode. It buffers; End flushes.
+// New returns a Writer of the given mode. It buffers, unless Options say otherwise;
+// End flushes.
 func New(mode Mode, w io.Writer, opts Options) Writer {
 	out := bufio.NewWriterSize(w, 32<<10)
 	switch mode {
 	case CSV:
 		return &csvWriter{w: out, opts: opts}
 	case JSON:
-		return &jsonWriter{w: out, array: true}
+		return &jsonWriter{w: out, soon: opts.Unbuffered, array: true}
 	case JSONL:
-		return &jsonWriter{w: out}
+		return &jsonWriter{w: out, soon: opts.Unbuffered}
 	case Line:
 		return &lineWriter{w: out, opts: opts}
 	case Auto:

@@ -19,6 +19,7 @@ import (
 // a key twice keeps only one of them in most readers.
 type jsonWriter struct {
 	w     *bufio.Writer
+	soon  bool // each row is handed on at once
 	array bool
 	keys  []string // `"name":`
 	rows  int
@@ -56,8 +57,10 @@ func (j *jsonWriter) Row(row catalog.Row) error {
 		b = append(b, '\n')
 	}
 	j.buf = b
-	_, err := j.w.Write(b)
-	return err
+	if _, err := j.w.Write(b); err != nil || !j.soon {
+		return err
+	}
+	return j.w.Flush()
 }
 
 func (j *jsonWriter) End() error {

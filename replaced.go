@@ -45,12 +45,16 @@ func (e *Engine) beginReplacing(ctx context.Context, db Database, quota hosting.
 
 // roomToReplace refuses to put away more than the server keeps itself.
 func (e *Engine) roomToReplace(ctx context.Context, db Database, quota hosting.Quota) error {
+	if !db.Written {
+		return nil // there is nothing to put away
+	}
 	kept, err := e.store.ReplacedBy(ctx, db.Owner)
 	if err != nil {
 		return err
 	}
 	states := 0
-	sum, err := hosting.Size(e.cfg.owners(), fileOf(db))
+	present, err := hosting.Size(e.cfg.owners(), fileOf(db))
+	sum := present
 	for _, k := range kept {
 		if k.Database == db.ID {
 			states++
@@ -63,7 +67,7 @@ func (e *Engine) roomToReplace(ctx context.Context, db Database, quota hosting.Q
 		return err
 	case states >= mostReplaced:
 		return fault.New(fault.TooLarge, "The server keeps %d earlier states of %s that were replaced, and no more until some are in the bucket or have lapsed; the owner can delete one with delete_snapshot", states, db.Ref())
-	case quota.OwnerBytes > 0 && sum > replacedQuota*quota.OwnerBytes:
+	case quota.OwnerBytes > 0 && sum > replacedQuota*max(quota.OwnerBytes, present):
 		return fault.New(fault.TooLarge, "What the server keeps of databases of %s that were replaced has too many bytes to add to, until some of it is in the bucket or has lapsed; the owner can delete some with delete_snapshot", db.OwnerSlug)
 	}
 	return nil

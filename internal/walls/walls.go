@@ -50,7 +50,7 @@ const (
 	Tokens       // revoked, expired and idle tokens are refused
 	Proof        // the long half of a token is compared
 	Expiry       // a token lapses with the one it was made by
-	Recheck      // a session looks at its caller's rights again
+	Recheck      // a session, and an import that has arrived, look at their caller's rights again
 	OwnTokens    // the metadata is asked for tokens of the caller only
 	OneUse       // a token from an e-mail works once
 	SecretEmails // whether an address is known is not told

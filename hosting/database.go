@@ -170,6 +170,7 @@ func (db *database) makeTemplate(dir string) ([]byte, error) {
 		return nil, errors.Join(err, j.trouble)
 	}
 	defer os.Remove(j.copying)
+	defer os.Remove(j.copying + "-shm") // which the jail makes, for a file that is never shared
 	r.template, err = os.ReadFile(j.copying)
 	return r.template, err
 }

@@ -102,7 +102,8 @@ func appendString(b []byte, s string) []byte {
 // memory in use.
 func done(memory int64) []byte {
 	const (
-		beforeMemory = 1 + 5 + 1 + 1 + 16 + 1 + 7 + 3 // no failure, summary, session, generation, counters
+		counters     = 10 + 10 + 5
+		beforeMemory = 1 + 5 + 1 + 1 + 16 + 1 + counters // no failure, summary, session, generation
 		afterMemory  = 1
 	)
 	b := binary.AppendVarint(make([]byte, beforeMemory), memory)

@@ -164,7 +164,7 @@ func (r *run) attack(started func()) error {
 	if r.c.Memory > 0 {
 		bound = r.c.Memory
 	}
-	if grown > bound {
+	if grown > bulk*bound {
 		r.find("the program has grown by %d MiB", grown>>20)
 	}
 	r.alive()

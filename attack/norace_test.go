@@ -2,5 +2,9 @@
 
 package attack
 
-// slowness is by how much the program is slower than usual.
-const slowness = 1
+// slowness is by how much the program is slower than usual, and bulk by how much it is
+// larger.
+const (
+	slowness = 1
+	bulk     = 1
+)

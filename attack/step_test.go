@@ -169,14 +169,14 @@ func (r *run) patience(s *Step) time.Duration {
 	if r.c.Within > 0 {
 		return slowness * r.c.Within
 	}
-	bound := r.bounds.QueryTime + grace
+	bound := r.bounds.QueryTime + slowness*grace
 	if s.AtOnce > 1 || s.Background || s.What == "session" {
 		bound += r.bounds.QueueTime
 	}
 	if s.What == "stall" || s.What == "unread" {
 		bound += r.stall
 	}
-	return slowness * bound
+	return bound
 }
 
 // once does it once. The copies of a step may differ by their number, written as

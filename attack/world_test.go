@@ -180,9 +180,6 @@ func newWorld(template, dir string, m mode, c *Case, down []string) (_ *world, e
 		return nil, err
 	}
 	w.cfg, w.opt = configure(dir)
-	for _, bound := range []*time.Duration{&w.cfg.Limits.QueryTime, &w.cfg.Limits.StreamTime, &w.cfg.Limits.SessionTime} {
-		*bound *= slowness
-	}
 	if slices.Contains(c.Walls, "limits.query_time") {
 		w.cfg.Limits.QueryTime = 300 * time.Millisecond // what is to end by it ends soon
 	}
@@ -190,6 +187,12 @@ func newWorld(template, dir string, m mode, c *Case, down []string) (_ *world, e
 		if err := set(&w.cfg, &w.opt, name, value); err != nil {
 			return nil, err
 		}
+	}
+	l := &w.cfg.Limits
+	for _, bound := range []*time.Duration{
+		&l.QueryTime, &l.MaintenanceTime, &l.StreamTime, &l.QueueTime, &l.SessionIdle, &l.SessionTime, &l.SessionWriteTime, &w.opt.Stall,
+	} {
+		*bound *= slowness
 	}
 	w.bounds, w.stall = w.cfg.Limits.Limits, w.opt.Stall
 	takenDown, err := takeDown(&w.cfg, &w.opt, dir, down)

@@ -240,8 +240,8 @@ func (r *recovery) openMetadata(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, missing := os.Lstat(path)
-	if path != "" && missing != nil && !r.isFilled {
+	file, err := os.Stat(path)
+	if isMissing := err != nil || file.Size() == 0; path != "" && isMissing && !r.isFilled {
 		if err := r.fetchMetadata(ctx, path); err != nil {
 			return err
 		}

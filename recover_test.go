@@ -251,6 +251,11 @@ func TestRecover_refuses(t *testing.T) {
 	d.lose()
 	d.cfg.MetadataURL = "sqlite://" + elsewhere
 	refuse("over metadata elsewhere", ayb.RecoverOptions{}, ayb.ErrConflict, "ayb.sqlite")
+	empty := filepath.Join(t.TempDir(), "empty")
+	must(t, os.WriteFile(empty, nil, 0o600))
+	d.cfg.MetadataURL = "sqlite://" + empty
+	_, _, err := d.recover(ayb.RecoverOptions{DryRun: true})
+	must(t, err)
 	d.cfg.MetadataURL = ""
 	must(t, os.MkdirAll(filepath.Join(d.cfg.DataPath, "owners", "aa"), 0o700))
 	refuse("over files of databases", ayb.RecoverOptions{}, ayb.ErrConflict, "owners")
@@ -264,7 +269,7 @@ func TestRecover_refuses(t *testing.T) {
 		t.Errorf("something was written: %v", files)
 	}
 	must(t, os.WriteFile(filepath.Join(d.cfg.DataPath, "fernet.key"), []byte(oneKey+"\n"), 0o600))
-	_, _, err := d.recover(ayb.RecoverOptions{DryRun: true})
+	_, _, err = d.recover(ayb.RecoverOptions{DryRun: true})
 	must(t, err)
 	must(t, os.Remove(filepath.Join(d.cfg.DataPath, "fernet.key")))
 

@@ -117,8 +117,9 @@ func TestUndelete_brings_the_snapshots_back(t *testing.T) {
 	}
 }
 
-// TestSnapshot_of_what_is_damaged flips bytes of the file that is copied, and of
-// the copy.
+// TestSnapshot_of_what_is_damaged flips a byte of the file that is copied. What is
+// restored of an object that is damaged, TestEngine_RestoreSnapshot_refuses_what_is_not_sound
+// shows.
 func TestSnapshot_of_what_is_damaged(t *testing.T) {
 	for method, name := range map[hosting.CopyMethod]string{hosting.CopyVacuum: "Vacuum", hosting.CopyPages: "Backup"} {
 		t.Run("the database, by "+name, func(t *testing.T) {
@@ -142,15 +143,18 @@ func TestSnapshot_of_what_is_damaged(t *testing.T) {
 	}
 }
 
-// A spoiler is a Runner whose copies come out with a page of zeros.
+// spoiled is the byte that says what kind of page the third one is.
+const spoiled = 2 * 4096
+
+// A spoiler is a Runner whose copies come out with one byte that has flipped.
 type spoiler struct{ hosting.Runner }
 
-// Copy copies, and spoils the third page.
+// Copy copies, and spoils.
 func (s spoiler) Copy(ctx context.Context, db hosting.DB, method hosting.CopyMethod, w io.Writer) (hosting.Generation, error) {
 	var image bytes.Buffer
 	generation, err := s.Runner.Copy(ctx, db, method, &image)
 	if err == nil {
-		clear(image.Bytes()[2*4096 : 3*4096])
+		image.Bytes()[spoiled] ^= 0x80
 		_, err = w.Write(image.Bytes())
 	}
 	return generation, err
@@ -177,11 +181,15 @@ func TestSnapshot_of_a_copy_that_is_damaged(t *testing.T) {
 	}
 }
 
-// spoil zeroes the head of the third page.
+// spoil flips a bit of one byte of a database.
 func spoil(t *testing.T, path string) {
 	t.Helper()
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	must(t, err)
-	_, err = f.WriteAt(make([]byte, 64), 2*4096)
+	b := make([]byte, 1)
+	_, err = f.ReadAt(b, spoiled)
+	must(t, err)
+	b[0] ^= 0x80
+	_, err = f.WriteAt(b, spoiled)
 	must(t, errors.Join(err, f.Close()))
 }

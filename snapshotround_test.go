@@ -160,6 +160,21 @@ func TestRound_keeps_as_many_as_it_is_told_and_all_that_are_manual(t *testing.T)
 	}
 }
 
+func TestRound_keeps_the_last_even_if_the_clock_is_put_back(t *testing.T) {
+	s := newSnapshotScene(t, snapshottest.Memory(t).Bucket, ayb.SnapshotConfig{MaxSnapshots: 2})
+	var last ayb.Snapshot
+	for i := range 5 {
+		s.write("alice/db")
+		s.round()
+		got := s.snapshots(t, "alice/db")
+		if len(got) != min(i+1, 2) || i > 0 && (got[1] != last || !got[0].Taken.After(last.Taken)) {
+			t.Fatalf("after %d rounds there are %+v, and the last was %+v", i+1, got, last)
+		}
+		last = got[0]
+		s.Clock.Advance(-time.Hour)
+	}
+}
+
 func TestRound_goes_on_after_a_failure_and_tries_it_again(t *testing.T) {
 	faulty := snapshottest.NewFaulty(snapshottest.Memory(t).Bucket)
 	s := newSnapshotScene(t, faulty.Bucket, ayb.SnapshotConfig{Parallel: 1})

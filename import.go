@@ -50,7 +50,8 @@ type Imported struct {
 // damaged, or SQL that is wrong), [ErrDenied] (also for what no database may have in
 // it), [ErrTooLarge] (Limits.ImportBytes, a quota, or too much was replaced lately),
 // [ErrConflict] (the database has been written, or another import or restore of it is
-// under way), [ErrUnsupported], [ErrTimedOut], [ErrBusy], those of r.
+// under way), [ErrUnsupported], [ErrTimedOut], [ErrBusy], [ErrUnavailable] (cause
+// [ErrDiskFull]: there is no room), those of r.
 func (e *Engine) Import(ctx context.Context, p Principal, ref string, r io.Reader, opt *ImportOptions) (_ Imported, err error) {
 	c, err := e.authorizeImport(ctx, p, ref)
 	defer c.done(&err)

@@ -49,7 +49,7 @@ type Restored struct {
 // away meanwhile), [ErrBusy] (a query is running that does not end), [ErrTooLarge]
 // (there is no room for it), [ErrExists] (the other database's name is taken),
 // [ErrUnavailable] (the bucket, or the stored snapshot is damaged; the cause is one
-// of package snapshot), [ErrUnsupported] (the engine takes no snapshots).
+// of package snapshot, or [ErrDiskFull]), [ErrUnsupported] (the engine takes no snapshots).
 func (e *Engine) RestoreSnapshot(ctx context.Context, p Principal, ref, id string, opt *RestoreOptions) (_ Restored, err error) {
 	c, err := e.authorizeDatabase(ctx, p, auth.RestoreSnapshot, ref)
 	defer c.done(&err)

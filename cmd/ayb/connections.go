@@ -25,7 +25,8 @@ type connections struct {
 
 	mu     sync.Mutex
 	open   map[*clientConn]struct{}
-	warned time.Time // when it was last said that there are too many
+	idle   []candidate // room for looking
+	warned time.Time   // when it was last said that there are too many
 }
 
 // A clientConn is a connection of a client. It begins idle: until the header of a request is
@@ -108,23 +109,27 @@ func (c *connections) admit(n *clientConn) bool {
 // longestIdle tells those connections to end that were idle for the longest time.
 // The caller holds c.mu.
 func (c *connections) longestIdle() (longest []*clientConn) {
-	type candidate struct {
-		*clientConn
-		since time.Time
-	}
-	var idle []candidate
+	idle := c.idle[:0]
 	for n := range c.open {
 		if since := n.idleSince(); !since.IsZero() {
 			idle = append(idle, candidate{n, since})
 		}
 	}
 	slices.SortFunc(idle, func(a, b candidate) int { return a.since.Compare(b.since) })
+	c.idle = idle
 	for _, n := range idle[:min(makeRoom, len(idle))] {
 		if n.leave() {
 			longest = append(longest, n.clientConn)
 		}
 	}
+	clear(idle)
 	return longest
+}
+
+// A candidate is a connection that was idle when somebody looked.
+type candidate struct {
+	*clientConn
+	since time.Time
 }
 
 func (n *clientConn) idleSince() time.Time {

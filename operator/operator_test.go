@@ -127,7 +127,7 @@ func TestListen(t *testing.T) {
 			if info, err := os.Lstat(path + KeySuffix); err != nil || info.Mode() != 0o600 {
 				t.Errorf("%s: the key: %v, %v", name, info.Mode(), err)
 			}
-			go http.Serve(listener, listener.Guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") })))
+			go http.Serve(listener.Listener, listener.Guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }))) // which takes nothing away when it ends
 			c, err := Dial(t.Context(), path)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)

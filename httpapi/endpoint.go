@@ -129,7 +129,7 @@ var (
 // fail answers with an error.
 func (x *exchange) fail(err error) {
 	x.err = err
-	if errors.Is(err, context.Canceled) && x.ctx().Err() != nil {
+	if x.gone(err) {
 		x.status = statusGone
 		panic(http.ErrAbortHandler) // nobody is there to read
 	}
@@ -210,6 +210,11 @@ func (x *exchange) finish() {
 		x.abandon(err)
 	}
 	x.control.SetWriteDeadline(time.Time{})
+}
+
+// gone reports whether an error comes from the client's going away.
+func (x *exchange) gone(err error) bool {
+	return errors.Is(err, context.Canceled) && x.ctx().Err() != nil
 }
 
 // abandon ends an answer that has begun and can't be ended well, so that the

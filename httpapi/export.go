@@ -31,7 +31,7 @@ func (x *exchange) export() (any, error) {
 	case err != nil && !d.hasBegun():
 		return nil, err
 	case err != nil:
-		x.abandon(err) // a body that is cut short can't be taken for a whole one
+		d.fail(err) // a body that is cut short can't be taken for a whole one
 	}
 	d.end()
 	return delivered{}, nil

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net/http"
 	"sync"
 	"time"
 )
@@ -129,6 +130,22 @@ func (f *flow) hasBegun() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.begun
+}
+
+// fail ends an answer that has begun and can't be completed, so that the client sees
+// that it is broken.
+func (f *flow) fail(err error) {
+	f.mu.Lock()
+	sending := f.err
+	f.mu.Unlock()
+	switch {
+	case sending != nil:
+		f.x.abandon(sending)
+	case f.x.gone(err):
+		f.x.abandon(err)
+	}
+	f.x.err = err
+	panic(http.ErrAbortHandler)
 }
 
 // end completes the answer.

@@ -42,9 +42,9 @@ func (s *stream) Row(row catalog.Row) error {
 func (s *stream) complete(sum ayb.Summary, err error) (any, error) {
 	s.mu.Lock()
 	switch {
-	case s.err != nil:
-		defer s.mu.Unlock()
-		s.x.abandon(s.err)
+	case s.err != nil, s.x.gone(err):
+		s.mu.Unlock()
+		s.fail(err)
 	case err != nil && !s.begun:
 		s.mu.Unlock()
 		return nil, err

@@ -50,7 +50,7 @@ func (x *exchange) table(ctx *queryContext, ref string, st ayb.Statement, media 
 	case err != nil && !d.hasBegun():
 		return nil, err
 	case err != nil:
-		x.abandon(err)
+		d.fail(err)
 	}
 	d.end()
 	return delivered{}, nil

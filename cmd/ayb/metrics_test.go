@@ -233,9 +233,9 @@ func TestMetrics_come_and_go_with_the_server(t *testing.T) {
 	if status, _ := p.request("GET", "/metrics", ""); status != http.StatusNotFound {
 		t.Errorf("the public handler answers %d", status)
 	}
-	go http.Get("http://" + address + "/debug/pprof/profile?seconds=60") // which the end does not wait for
-	for p.scrape()["go_goroutines"] == 0 {
-	}
+	profile := callServer(t, address) // the end does not wait for it
+	fmt.Fprint(profile, "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+	p.scrape()
 	if err := p.stop(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"net"
@@ -71,7 +72,9 @@ type scraped map[string]float64
 // scrape reads the metrics of a server.
 func (p *process) scrape() scraped {
 	p.t.Helper()
-	match := regexp.MustCompile(`(?m)^Metrics: (\S+)$`).FindStringSubmatch(p.out.String())
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	match := p.out.await(ctx, regexp.MustCompile(`(?m)^Metrics: (\S+)$`)) // a line after that of the server
 	if match == nil {
 		p.t.Fatalf("the server does not say where its metrics are:\n%s", p.out)
 	}

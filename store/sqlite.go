@@ -88,7 +88,24 @@ func prepareConnection(c *sqlite3.Conn) error {
 	if err := useLog(c); err != nil {
 		return err
 	}
+	if err := canWrite(c); err != nil {
+		return err
+	}
 	return c.Exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
+}
+
+// canWrite refuses a connection that can't write, and would fail whoever gets it
+// from the pool: when the index of the log can't be opened, for want of a descriptor say,
+// the driver opens it for reading, and keeps it so. That somebody else is writing is
+// fine.
+func canWrite(c *sqlite3.Conn) error {
+	if err := c.BusyTimeout(0); err != nil {
+		return err
+	}
+	if err := c.Exec("BEGIN IMMEDIATE; ROLLBACK"); err != nil && !errors.Is(err, sqlite3.BUSY) {
+		return err
+	}
+	return c.BusyTimeout(sqliteBusy)
 }
 
 // useLog puts the file into WAL mode. SQLite does not wait there for others who do

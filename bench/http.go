@@ -94,7 +94,7 @@ func httpQueries(ctx context.Context, dir string) ([]figure, error) {
 // duel measures how two contenders compare at reading and at writing; the bar is
 // for reading.
 func duel(ctx context.Context, dir string, a, b contender, bar float64) ([]figure, error) {
-	sided, err := sidesOf(ctx, dir, clients, a, b)
+	sided, err := sidesOf(ctx, filepath.Join(dir, a.name()+" against "+b.name()), clients, a, b)
 	if err != nil {
 		return nil, err
 	}

@@ -144,7 +144,14 @@ func (w *worker) request(id uint32, body []byte) {
 		w.out.sendBulk(kindRequest, id, body[:maxPayload])
 		body = body[maxPayload:]
 	}
-	w.out.sendSoon(kindRequestEnd, id, body) // if this fails, the worker is lost
+	w.mu.Lock()
+	alone := len(w.calls) == 1
+	w.mu.Unlock()
+	send := w.out.sendSoon
+	if alone { // nobody would come along, and to wait for them wakes another thread
+		send = w.out.sendBulk
+	}
+	send(kindRequestEnd, id, body) // if this fails, the worker is lost
 }
 
 // taken takes what has come of an answer, and tells whether there will be no more.

@@ -63,7 +63,8 @@ func closeEnds(t *testing.T, s *suite) {
 		t.Errorf("Close: %v", err)
 	}
 	wantKind(t, "a read", await(t, "a read", read), fault.Unavailable)
-	wantKind(t, "a session", await(t, "a session", inSession), fault.Unavailable, fault.Conflict)
+	// On a busy machine its process may have been ended before, for the text of another.
+	wantKind(t, "a session", await(t, "a session", inSession), fault.Unavailable, fault.Conflict, fault.NotApplied)
 	wantKind(t, "a write", await(t, "a write", write), fault.Unavailable)
 	wantKind(t, "a queued write", await(t, "a queued write", queued), fault.Unavailable)
 

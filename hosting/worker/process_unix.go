@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -112,5 +113,8 @@ func run() (code int) {
 		}
 	}
 	debug.SetMemoryLimit(goMemory)
+	// Set, it stays when the worker is kept off processors because it computes; by
+	// itself it would fall, and who listens would wait for all texts in turn.
+	runtime.GOMAXPROCS(2 * runtime.NumCPU())
 	return serve(os.NewFile(socketDescriptor, "runner"), err)
 }

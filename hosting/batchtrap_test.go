@@ -126,20 +126,28 @@ func TestBatch_who_has_left_is_not_written_and_harms_nobody(t *testing.T) {
 	h.count(3)
 }
 
+// writeOnSickDisk sends three texts together, of which the last is wrong, while the
+// disk is sick, and returns the kinds of their failures.
+func (h *harness) writeOnSickDisk(cure func()) (kinds [3]fault.Kind) {
+	h.Helper()
+	failures, _ := h.inOneBatch(background, "INSERT INTO t VALUES (2)", "INSERT INTO t VALUES (3)", "INSERT INTO nowhere VALUES (1)")
+	cure()
+	for i, err := range failures {
+		kinds[i] = fault.KindOf(err)
+	}
+	h.must("INSERT INTO t VALUES (9)")
+	if err := h.Check(context.Background(), h.db, IntegrityCheck); err != nil {
+		h.Error(err)
+	}
+	return kinds
+}
+
 func TestBatch_a_failed_sync_is_an_unknown_outcome_for_all(t *testing.T) {
 	h := newHarness(t, Limits{})
 	disk := h.sicken("-wal")
 	disk.sync.Store(failure(syscall.EIO))
-	failures, _ := h.inOneBatch(background, "INSERT INTO t VALUES (2)", "INSERT INTO t VALUES (3)", "INSERT INTO nowhere VALUES (1)")
-	disk.sync.Store(nil)
-	for i, want := range []fault.Kind{fault.OutcomeUnknown, fault.OutcomeUnknown, fault.Invalid} {
-		if got := fault.KindOf(failures[i]); got != want {
-			t.Errorf("text %d: %v, want %v", i, failures[i], want)
-		}
-	}
-	h.must("INSERT INTO t VALUES (9)")
-	if err := h.Check(context.Background(), h.db, IntegrityCheck); err != nil {
-		t.Error(err)
+	if got := h.writeOnSickDisk(func() { disk.sync.Store(nil) }); got != [3]fault.Kind{fault.OutcomeUnknown, fault.OutcomeUnknown, fault.Invalid} {
+		t.Errorf("they fail with %v", got)
 	}
 }
 
@@ -147,14 +155,9 @@ func TestBatch_a_full_disk_is_told_to_those_it_is_too_small_for(t *testing.T) {
 	h := newHarness(t, Limits{})
 	disk := h.sicken("-wal")
 	disk.write.Store(failure(syscall.ENOSPC))
-	failures, _ := h.inOneBatch(background, "INSERT INTO t VALUES (2)", "INSERT INTO t VALUES (3)", "INSERT INTO nowhere VALUES (1)")
-	disk.write.Store(nil)
-	for i, want := range []fault.Kind{fault.Unavailable, fault.Unavailable, fault.Invalid} {
-		if got := fault.KindOf(failures[i]); got != want {
-			t.Errorf("text %d: %v, want %v", i, failures[i], want)
-		}
+	if got := h.writeOnSickDisk(func() { disk.write.Store(nil) }); got != [3]fault.Kind{fault.Unavailable, fault.Unavailable, fault.Invalid} {
+		t.Errorf("they fail with %v", got)
 	}
-	h.must("INSERT INTO t VALUES (9)")
 	h.count(2)
 }
 

@@ -62,7 +62,7 @@ func treeMemory(pid int) float64 {
 	return sum
 }
 
-const pocketBaseVersion = "v0.40.4"
+const pocketBaseVersion = "v0.36.8"
 
 // A pocketBase is the example program of PocketBase, out of the box, with a
 // collection of the places that everybody may read and add to.

@@ -1,12 +1,18 @@
 package snapshot
 
 import (
+	"cmp"
+	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"gocloud.dev/blob"
 
 	"ayb/internal/durable"
 )
@@ -19,13 +25,9 @@ func (v *Vault) settle(key string, f *os.File) error {
 	if !v.isOnDisk || f == nil {
 		return nil
 	}
-	object, ok := strings.CutSuffix(f.Name(), ".tmp")
-	if !ok || filepath.Ext(object) == "" {
-		return nil // a newer driver has other names, and does what it thinks fit
-	}
-	object = strings.TrimSuffix(object, filepath.Ext(object))
-	if _, err := os.Stat(object); err != nil {
-		return nil // it was written to elsewhere first
+	object, ok := objectOf(f)
+	if !ok {
+		return nil
 	}
 	if metadata, err := os.OpenFile(object+".attrs", os.O_RDWR, 0); err == nil {
 		err = metadata.Sync()
@@ -43,6 +45,87 @@ func (v *Vault) settle(key string, f *os.File) error {
 		dir = filepath.Dir(dir)
 	}
 	return nil
+}
+
+// objectOf returns the path of the object that becomes, or has become, of a file that
+// the driver of directories writes. It is not known of a driver that has other names,
+// or writes elsewhere first.
+func objectOf(f *os.File) (object string, ok bool) {
+	object, ok = strings.CutSuffix(f.Name(), ".tmp")
+	if !ok || filepath.Ext(object) == "" {
+		return "", false
+	}
+	object = strings.TrimSuffix(object, filepath.Ext(object))
+	_, err := os.Stat(object)
+	return object, err == nil
+}
+
+// errSet ends a copy when all that was wanted of it is done.
+var errSet = errors.New("the metadata are set")
+
+// setMetadataOnDisk gives an object new metadata in one step: the driver of
+// directories would write them over those that are there, so that who asks
+// meanwhile, or after a crash, finds half of them, and can't use the object.
+func (v *Vault) setMetadataOnDisk(ctx context.Context, key string, metadata map[string]string) bool {
+	ctx, cancel := v.request(ctx)
+	defer cancel()
+	err := v.bucket.Copy(ctx, key, key, &blob.CopyOptions{BeforeCopy: func(as func(any) bool) error {
+		var file *os.File
+		if !as(&file) {
+			return errors.ErrUnsupported
+		}
+		object, ok := objectOf(file)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		return cmp.Or(rewriteMetadata(object+".attrs", metadata), errSet)
+	}})
+	if !errors.Is(err, errSet) && !errors.Is(err, errors.ErrUnsupported) {
+		v.opt.Logger.DebugContext(ctx, "metadata can't be changed alone", "key", key, "err", err)
+	}
+	return errors.Is(err, errSet)
+}
+
+// rewriteMetadata puts metadata into a file of the driver of directories, and leaves
+// everything else in it as it is.
+func rewriteMetadata(path string, metadata map[string]string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var attributes map[string]json.RawMessage
+	if err := json.Unmarshal(text, &attributes); err != nil {
+		return err
+	}
+	const name = "user.metadata"
+	if _, ok := attributes[name]; !ok {
+		return errors.ErrUnsupported // it is in another form
+	}
+	if attributes[name], err = json.Marshal(metadata); err != nil {
+		return err
+	}
+	if text, err = json.Marshal(attributes); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // sweep knows it
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = cmp.Or(err, f.Sync()); err != nil {
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	if err := cmp.Or(f.Close(), os.Rename(f.Name(), path)); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return durable.SyncDir(filepath.Dir(path))
+}
+
+// isTorn reports whether an object can't be used because what the driver of
+// directories has written about it ends too early, or is no such thing.
+func isTorn(err error) bool {
+	_, syntax := errors.AsType[*json.SyntaxError](err)
+	return syntax || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // staleAfter is after how long nobody writes any more to what an upload has begun: one

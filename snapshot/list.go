@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func (v *Vault) All(ctx context.Context, place Place) ([]catalog.Snapshot, error
 }
 
 // statAll asks for the metadata of snapshots, many at once. What has gone since
-// they were listed is left out.
+// they were listed, or is damaged, is left out.
 func (v *Vault) statAll(ctx context.Context, place Place, ids []string) ([]catalog.Snapshot, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -71,6 +72,8 @@ func (v *Vault) statAll(ctx context.Context, place Place, ids []string) ([]catal
 				switch err = v.bucketError(ctx, err, ErrNoSnapshot); {
 				case err == nil:
 					found[i] = decode(ids[i], a)
+				case errors.Is(err, ErrDamaged):
+					v.opt.Logger.WarnContext(ctx, "a snapshot is left out, since what the bucket says about it can't be read", "place", place, "id", ids[i], "error", err)
 				case !isGone(err):
 					cancel(err)
 				}

@@ -95,7 +95,7 @@ func (v *Vault) Put(ctx context.Context, place Place, image Image, taking Taking
 			v.opt.Logger.DebugContext(ctx, "snapshot was there already", "place", place, "id", s.ID)
 			return s, nil
 		}
-	case !errors.Is(err, ErrNoSnapshot):
+	case !errors.Is(err, ErrNoSnapshot) && !errors.Is(err, ErrDamaged):
 		return catalog.Snapshot{}, err
 	}
 	s.Stored, err = v.store(ctx, key, image, encode(s))
@@ -110,6 +110,9 @@ func (v *Vault) Put(ctx context.Context, place Place, image Image, taking Taking
 // whether that was done. A failure is none: sending it again may still work, and
 // if it does not, says why.
 func (v *Vault) setMetadata(ctx context.Context, key string, metadata map[string]string) bool {
+	if v.isOnDisk {
+		return v.setMetadataOnDisk(ctx, key, metadata)
+	}
 	if v.opt.SetMetadata == nil {
 		return false
 	}
@@ -285,13 +288,18 @@ func (v *Vault) verify(ctx context.Context, key string, image Image, sent *sent)
 	return failure(ErrDamaged, errors.New("the bucket has stored something else than it was sent"))
 }
 
-// attributes asks for the attributes of an object. The error is the driver's.
+// attributes asks for the attributes of an object. The error is the driver's, or a
+// fault.
 func (v *Vault) attributes(ctx context.Context, key string) (*blob.Attributes, error) {
 	ctx, cancel := v.request(ctx)
 	defer cancel()
 	a, err := v.bucket.Attributes(ctx, key)
-	if err != nil && errors.Is(context.Cause(ctx), errImpatient) {
+	switch {
+	case err == nil:
+	case errors.Is(context.Cause(ctx), errImpatient):
 		err = failure(ErrUnreachable, errImpatient)
+	case v.isOnDisk && isTorn(err):
+		err = failure(ErrDamaged, err)
 	}
 	return a, err
 }

@@ -117,3 +117,66 @@ func TestDirectory_loses_what_killed_uploads_have_left(t *testing.T) {
 		t.Errorf("%v, %v", list, err)
 	}
 }
+
+// TestDirectory_tells_no_half_of_metadata has the metadata of a snapshot be changed
+// again and again while others ask for it, and then finds them torn, as a driver
+// that writes over them leaves them after a crash.
+func TestDirectory_tells_no_half_of_metadata(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, DirFileMode: 0o700})
+	must(t, err)
+	defer bucket.Close()
+	r := &room{&Bucket{Bucket: bucket}, nil, snapshot.Options{}, t.TempDir()}
+	r.vault = snapshot.New(bucket, r.opt)
+	s, other := r.put(t, place, []byte("a"), snapshot.Taking{Taken: noon, Note: "mine"}), r.put(t, place, []byte("b"), snapshot.Taking{Taken: noon})
+	object := filepath.Join(dir, "alice", "test.sqlite", s.ID)
+	was, err := os.Stat(object)
+	must(t, err)
+
+	image, changed := r.image(t, []byte("a")), make(chan error)
+	go func() {
+		for i := range 200 {
+			if _, err := r.vault.Put(t.Context(), place, image, snapshot.Taking{Taken: noon.Add(time.Duration(i) * time.Second)}); err != nil {
+				changed <- err
+				return
+			}
+		}
+		changed <- nil
+	}()
+	for asking := true; asking; {
+		select {
+		case err := <-changed:
+			must(t, err)
+			asking = false
+		default:
+			got, err := r.vault.Stat(t.Context(), place, s.ID)
+			must(t, err)
+			if got.Note != "mine" || got.Size != 1 {
+				t.Fatalf("meanwhile it is %+v", got)
+			}
+		}
+	}
+	if is, err := os.Stat(object); err != nil || !os.SameFile(was, is) {
+		t.Errorf("the object was stored again, %v", err)
+	}
+	files, err := filepath.Glob(object + "*")
+	if err != nil || len(files) != 2 {
+		t.Errorf("there are %v, %v", files, err)
+	}
+
+	for _, torn := range []string{"", `{"user.meta`, "\x00\x00"} {
+		must(t, os.WriteFile(object+".attrs", []byte(torn), 0o600))
+		if list, err := r.vault.All(t.Context(), place); err != nil || len(list) != 1 || list[0].ID != other.ID {
+			t.Errorf("with %q there are %v, %v", torn, list, err)
+		}
+		_, err := r.get(t, s.ID)
+		wantCause(t, "getting it", err, snapshot.ErrDamaged, fault.Unavailable)
+		if again := r.put(t, place, []byte("a"), snapshot.Taking{Taken: noon}); again.Stored != s.Stored {
+			t.Errorf("stored again, it is %+v", again)
+		}
+		if got, err := r.get(t, s.ID); string(got) != "a" || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}

@@ -36,6 +36,7 @@ func (w diskWork) run(t *testing.T, dir string, mode iofault.Mode, n int) (calls
 	iofault.Begin(dir, mode, n)
 	err = w.do(s)
 	calls = iofault.End()
+	fmt.Print(s.log)
 	if closed := s.end(); closed != nil {
 		t.Errorf("call %d: closing: %v", n, closed)
 	}
@@ -61,7 +62,7 @@ func (w diskWork) look(t *testing.T, dir, what string, done bool) {
 		t.Errorf("%s: %v", what, err)
 	}
 	if left := s.settle(t); len(left) > 0 {
-		t.Errorf("%s: left behind: %v", what, left)
+		t.Errorf("%s: left behind: %v; the engine says\n%s", what, left, s.log)
 	}
 	must(t, s.end())
 	must(t, os.RemoveAll(dir))
@@ -177,7 +178,8 @@ func (w diskWork) fails(t *testing.T, base, name string, mode iofault.Mode) {
 			continue
 		}
 		count++
-		w.look(t, dir+strconv.Itoa(count), fmt.Sprintf("call %d, %s (%s)", count, mode, outcome), outcome == "<nil>")
+		w.look(t, dir+strconv.Itoa(count), fmt.Sprintf("call %d, %s (%s), of which its engine says\n%s", count, mode, outcome, &output), outcome == "<nil>")
+		output.Reset()
 		next()
 	}
 	err = cmd.Wait()

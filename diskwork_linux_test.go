@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +27,7 @@ type diskScene struct {
 	dir      string
 	first    string
 	exported [2][]byte // alice/db, by ExportFormat
+	log      *logText
 	end      func() error
 }
 
@@ -35,11 +38,12 @@ func openDiskScene(t testing.TB, dir string) *diskScene {
 	must(t, os.MkdirAll(bucket, 0o700))
 	b, err := fileblob.OpenBucket(bucket, &fileblob.Options{NoTempDir: true, DirFileMode: 0o700})
 	must(t, err)
-	cfg := ayb.Config{DataPath: filepath.Join(dir, "data"), Limits: ayb.Limits{DiskReserve: 1}}
+	log := new(logText)
+	cfg := ayb.Config{DataPath: filepath.Join(dir, "data"), Limits: ayb.Limits{DiskReserve: 1}, Logger: slog.New(slog.NewTextHandler(log, nil))}
 	cfg.Snapshots.Bucket = b
 	eng, err := ayb.Open(ctx, cfg)
 	must(t, err)
-	s := &diskScene{Engine: eng, dir: dir, end: func() error { return errors.Join(eng.Close(), b.Close()) }}
+	s := &diskScene{Engine: eng, dir: dir, log: log, end: func() error { return errors.Join(eng.Close(), b.Close()) }}
 	if _, err := eng.Entity(ctx, ayb.System, "alice"); err == nil {
 		list, err := eng.Snapshots(ctx, ayb.System, "alice/db", ayb.Page{})
 		must(t, err)
@@ -58,6 +62,24 @@ func openDiskScene(t testing.TB, dir string) *diskScene {
 	_, err = eng.CreateDatabase(ctx, ayb.System, "alice/unwritten", nil)
 	must(t, err)
 	return s
+}
+
+// A logText is what an engine has logged. It is safe for concurrent use.
+type logText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func (s *diskScene) query(t testing.TB, ref, sql string) string {

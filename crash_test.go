@@ -127,3 +127,41 @@ func TestPurge_removes_what_a_transfer_left_of_a_deleted_database(t *testing.T) 
 		}
 	}
 }
+
+// TestTend_waits_for_what_is_being_put_away looks after what was replaced while the
+// metadata know of it, and its files still have the name under which they were used.
+func TestTend_waits_for_what_is_being_put_away(t *testing.T) {
+	ctx := context.Background()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := Open(ctx, Config{DataPath: t.TempDir()})
+	must(err)
+	defer e.Close()
+	_, err = e.CreateEntity(ctx, System, "alice", nil)
+	must(err)
+	_, err = e.CreateDatabase(ctx, System, "alice/db", nil)
+	must(err)
+	_, err = e.Query(ctx, System, "alice/db", "CREATE TABLE t (a)")
+	must(err)
+	db, err := e.Database(ctx, System, "alice/db")
+	must(err)
+	move := transfer{From: fileOf(db.Database), To: fileOf(db.Database), Keep: hosting.ImageID(e.ids.next())}
+	move.To.Version = e.ids.next()
+	kept := store.Replaced{Database: db.ID, Owner: db.Owner, Image: move.Keep, At: e.now()}
+	must(e.note(move))
+	must(e.copyVersion(move, true))
+	must(e.store.RestoreDatabase(ctx, db.ID, store.Restore{From: move.From.Version, Version: move.To.Version, Mark: e.ids.next(), Kept: kept}))
+
+	must(e.tendReplaced(ctx))
+	must(e.settle(ctx, db.ID))
+	if known, err := e.store.ReplacedOf(ctx, db.ID); err != nil || len(known) != 1 {
+		t.Errorf("the metadata know of %v, %v", known, err)
+	}
+	if id := e.nameReplaced(ctx, kept); id == "" {
+		t.Error("what was put away can't be restored")
+	}
+}

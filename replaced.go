@@ -257,6 +257,14 @@ func (e *Engine) tendOne(ctx context.Context, k store.Replaced) error {
 		return nil // somebody is about it
 	}
 	defer unlock()
+	// While it is noted, the files have not all got the name yet under which they
+	// are kept. The note has to be looked for first: once it is gone, they have.
+	switch _, err := os.Lstat(e.notePath(k.Database)); {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return unmovable(err)
+	}
 	switch _, err := os.Lstat(hosting.FilePath(e.cfg.owners(), fileOfReplaced(k))); {
 	case errors.Is(err, fs.ErrNotExist), e.now().Sub(k.At) >= e.cfg.Snapshots.KeepReplaced:
 		return e.forgetReplaced(ctx, k)

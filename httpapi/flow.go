@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// firstPiece is the size at which the first piece of a flow is sent: who reads it
+// can begin while the next is made.
+const firstPiece = 8 << 10
+
 // flushAfter is how long what was written waits at most for more to be sent with.
 const flushAfter = 100 * time.Millisecond
 
@@ -43,7 +47,7 @@ func (f *flow) add(more func([]byte) []byte) error {
 		return f.err
 	}
 	f.buf = more(f.buf)
-	if len(f.buf) >= pieceBytes {
+	if len(f.buf) >= pieceBytes || !f.begun && len(f.buf) >= firstPiece {
 		f.send()
 	}
 	if !f.waiting && f.err == nil && (len(f.buf) > 0 || f.squeeze != nil) {

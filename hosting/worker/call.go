@@ -46,6 +46,7 @@ type call struct {
 	reserved  int64  // bytes of it that are charged to the Runner
 	columns   []catalog.Column
 	row       remoteRow
+	rows      int   // handed over
 	delivered bool  // something was handed to the sink or writer
 	refusal   error // of the sink or writer, or of a bound
 	owed      int64 // bytes used up since credit was given
@@ -120,7 +121,7 @@ func (c *call) deliver(in []byte) error {
 			return err
 		}
 		if record == nil {
-			return nil
+			break
 		}
 		err = c.handOver(record)
 		if c.release(); err != nil {
@@ -128,7 +129,7 @@ func (c *call) deliver(in []byte) error {
 		}
 		in = rest
 	}
-	return nil
+	return c.stopped()
 }
 
 // record takes the next whole record off what has come, or keeps what there is of
@@ -232,10 +233,17 @@ func (c *call) handOver(record []byte) error {
 		if err := c.sink.Row(&c.row); err != nil {
 			return err
 		}
-		return c.stopped()
+		if c.rows++; c.rows%lookEvery == 0 {
+			return c.stopped()
+		}
+		return nil
 	}
 	return errViolation
 }
+
+// lookEvery is how many rows are handed over for one look at the clock, unless so
+// many do not come together.
+const lookEvery = 32
 
 // stopped returns why no more rows are to be handed over: they are not wanted any
 // more, or it lasts too long.

@@ -3,6 +3,7 @@ package worker
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"ayb/catalog"
@@ -78,31 +79,37 @@ type cell struct {
 // decode reads the body of a row of n values. Texts and blobs are as long as
 // they say and may hold any bytes, as they may in a database.
 func (r *remoteRow) decode(body []byte, n int) (ok bool) {
-	if cap(r.cells) < n {
-		r.cells = make([]cell, n)
-	}
-	r.cells = r.cells[:n]
-	d := decoder{b: body}
+	r.cells = slices.Grow(r.cells[:0], n)[:n]
 	for i := range r.cells {
-		c := cell{typ: catalog.ValueType(d.byte())}
+		if len(body) == 0 {
+			return false
+		}
+		c := cell{typ: catalog.ValueType(body[0])}
+		body = body[1:]
 		switch c.typ {
 		case catalog.Null:
 		case catalog.Integer, catalog.Real:
-			c.num = d.word()
+			if len(body) < 8 {
+				return false
+			}
+			c.num = binary.LittleEndian.Uint64(body)
+			if c.typ == catalog.Real && math.IsNaN(math.Float64frombits(c.num)) {
+				return false // SQLite has none
+			}
+			body = body[8:]
 		case catalog.Text, catalog.Blob:
-			c.bytes = d.bytes()
+			size, prefix := binary.Uvarint(body)
+			if prefix <= 0 || size > uint64(len(body)-prefix) {
+				return false
+			}
+			end := prefix + int(size)
+			c.bytes, body = body[prefix:end:end], body[end:]
 		default:
-			d.failed = true
-		}
-		if c.typ == catalog.Real && math.IsNaN(math.Float64frombits(c.num)) {
-			d.failed = true // SQLite has none
-		}
-		if d.failed {
 			return false
 		}
 		r.cells[i] = c
 	}
-	return d.end()
+	return len(body) == 0
 }
 
 func (r *remoteRow) Len() int                     { return len(r.cells) }

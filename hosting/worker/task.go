@@ -30,12 +30,16 @@ type task struct {
 	stuck atomic.Bool  // it waits for credit
 
 	chunk   []byte    // of the answer, not yet sent
+	begun   bool      // some of the answer was sent
 	waiting time.Time // since when; zero: nothing waits
+	fresh   bool      // a row has just come
 }
 
 const (
-	// chunkBytes is how much of an answer is gathered before it is sent.
-	chunkBytes = 32 << 10
+	// chunkBytes is how much of an answer is gathered before it is sent: with a row
+	// more, one frame as a rule. The first rows do not wait for so many.
+	chunkBytes = 48 << 10
+	firstChunk = 8 << 10
 
 	// flushAfter is how long a row waits for others to come along.
 	flushAfter = 5 * time.Millisecond
@@ -78,12 +82,17 @@ func (t *task) Done() <-chan struct{} { return t.ended }
 func (t *task) Value(any) any { return nil }
 
 // Err implements context.Context. SQLite's poll ends up here, which is the time
-// to send rows that have waited for others: the next may be long in coming.
+// to send rows that have waited for others: the next may be long in coming. The
+// first poll after a row tells nothing of that.
 func (t *task) Err() error {
 	select {
 	case <-t.ended:
 		return context.Canceled
 	default:
+	}
+	if t.fresh {
+		t.fresh = false
+		return nil
 	}
 	if !t.waiting.IsZero() && time.Since(t.waiting) > flushAfter && t.credit.Load() >= int64(len(t.chunk)) {
 		t.flush() // if this fails, so does the next row
@@ -99,7 +108,7 @@ func (t *task) Columns(columns []catalog.Column) error {
 
 // Row implements hosting.Sink.
 func (t *task) Row(row catalog.Row) error {
-	t.chunk = appendRow(t.chunk, row)
+	t.chunk, t.fresh = appendRow(t.chunk, row), true
 	return t.gather()
 }
 
@@ -116,7 +125,7 @@ func (t *task) gather() error {
 	switch {
 	case t.refused.Load():
 		return errCancelled
-	case len(t.chunk) >= chunkBytes:
+	case len(t.chunk) >= chunkBytes, !t.begun && len(t.chunk) >= firstChunk:
 		return t.flush()
 	case t.waiting.IsZero():
 		t.waiting = time.Now()
@@ -126,7 +135,7 @@ func (t *task) gather() error {
 
 // flush sends what there is.
 func (t *task) flush() error {
-	t.waiting = time.Time{}
+	t.waiting, t.begun = time.Time{}, true
 	err := t.sendAll(t.chunk)
 	if t.chunk = t.chunk[:0]; cap(t.chunk) > 4*chunkBytes {
 		t.chunk = nil

@@ -81,6 +81,49 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 	return n, diskError(err)
 }
 
+// watchEvery is how often it is looked whether work leaves room.
+const watchEvery = 20 * time.Millisecond
+
+// watched does work that writes in another process, which has claimed what it should need,
+// and ends its context when the reserve is reached. Errors: those of the work, and as claim.
+func (d *disk) watched(ctx context.Context, work func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	over, watching := make(chan struct{}), sync.WaitGroup{}
+	watching.Go(func() {
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+			}
+			if err := d.left(); err != nil {
+				cancel(err)
+				return
+			}
+		}
+	})
+	err := work(ctx)
+	close(over)
+	watching.Wait()
+	if full := context.Cause(ctx); err != nil && errors.Is(full, ErrDiskFull) {
+		return full
+	}
+	return err
+}
+
+// left refuses if less is free than the reserve.
+func (d *disk) left() error {
+	if free, err := d.free(d.dir); err == nil && free < d.reserve {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return d.lacks(free, 0)
+	}
+	return nil
+}
+
 func diskError(err error) error {
 	return durable.Fault(err, "The server can't write a copy of the database; please tell whoever runs it")
 }

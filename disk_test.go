@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ayb/catalog"
+	"ayb/hosting"
 	"ayb/snapshot/snapshottest"
 )
 
@@ -55,7 +56,7 @@ func TestDisk_refuses_what_it_has_no_room_for(t *testing.T) {
 		needs int64
 		do    func() error
 	}{
-		{"a snapshot", 2 * size, func() error { _, err := e.CreateSnapshot(ctx, System, "alice/db", ""); return err }},
+		{"a snapshot", size, func() error { _, err := e.CreateSnapshot(ctx, System, "alice/db", ""); return err }},
 		{"a drill", s.Size, func() error { _, err := e.Drill(ctx, System, "alice/db"); return err }},
 		{"a restore", s.Size, func() error { _, err := e.RestoreSnapshot(ctx, System, "alice/db", s.ID, nil); return err }},
 		{"an export", size, func() error { return e.Export(ctx, System, "alice/db", ExportSQLite, io.Discard) }},
@@ -106,7 +107,7 @@ func TestDisk_refuses_what_it_has_no_room_for(t *testing.T) {
 			_, err := e.Query(ctx, System, ref, "INSERT INTO t VALUES (1)")
 			require(t, err)
 		}
-		setFree(2*size - 1 + 1000)
+		setFree(size - 1 + 1000)
 		log.Reset()
 		e.round(ctx)
 		if n := strings.Count(log.String(), "Unable to snapshot database"); n != 1 {
@@ -135,4 +136,40 @@ func TestDisk_refuses_what_it_has_no_room_for(t *testing.T) {
 		_, err := e.CreateSnapshot(ctx, System, "alice/db", "")
 		require(t, err)
 	})
+}
+
+// TestDisk_ends_work_that_reaches_the_reserve has a Runner write a copy without end.
+func TestDisk_ends_work_that_reaches_the_reserve(t *testing.T) {
+	ctx := context.Background()
+	e, _, db := openForTest(t, Config{DataPath: t.TempDir(), Limits: Limits{DiskReserve: 1000}, Snapshots: SnapshotConfig{Bucket: snapshottest.Memory(t).Bucket}})
+	var told atomic.Int64
+	told.Store(1 << 40)
+	e.disk.free = func(string) (int64, error) { return told.Load(), nil }
+	e.runner = endlessCopier{e.runner, func() { told.Store(999) }}
+	if _, err := e.CreateSnapshot(ctx, System, db.Ref().String(), ""); !errors.Is(err, ErrUnavailable) || !errors.Is(err, ErrDiskFull) {
+		t.Errorf("%v", err)
+	}
+	if notes, err := os.ReadDir(e.imageNotes()); err != nil || len(notes) > 0 || e.disk.claimed != 0 {
+		t.Errorf("left behind: %v, %v, and %d bytes that are claimed", notes, err, e.disk.claimed)
+	}
+	// The caller's own end is no full disk.
+	told.Store(1 << 40)
+	gone, cancel := context.WithCancel(ctx)
+	e.runner = endlessCopier{e.runner.(endlessCopier).Runner, cancel}
+	if _, err := e.CreateSnapshot(gone, System, db.Ref().String(), ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+// An endlessCopier is a Runner whose copies come to no end by themselves.
+type endlessCopier struct {
+	hosting.Runner
+	begun func()
+}
+
+// CopyTo does not end before its context does.
+func (r endlessCopier) CopyTo(ctx context.Context, _ hosting.DB, _ hosting.CopyMethod, _ ID) (hosting.Generation, error) {
+	r.begun()
+	<-ctx.Done()
+	return hosting.Generation{}, ctx.Err()
 }

@@ -27,6 +27,9 @@ type image struct {
 	e    *Engine
 	file hosting.DB
 
+	// read is the file, for who reads all of it; nil: nobody has.
+	read *os.File
+
 	// first is the version that the image becomes of a database that does not exist
 	// before; zero: it becomes none, or that of a database that exists.
 	first ID
@@ -87,9 +90,26 @@ func (img *image) letGo(ctx context.Context) error {
 	return err
 }
 
+// open opens the image for reading, until it is removed. What is read is then one
+// file, whatever is done to the image's place.
+func (img *image) open() (*os.File, error) {
+	if img.read != nil {
+		return img.read, nil
+	}
+	f, err := hosting.Open(img.e.cfg.owners(), img.file)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The server can't read the copy of the database; please tell whoever runs it")
+	}
+	img.read = f
+	return f, nil
+}
+
 // remove removes the image and then its note. It can be called again, and after
 // the image has become a version of the database.
 func (img *image) remove() error {
+	if img.read != nil {
+		img.read.Close()
+	}
 	if err := img.e.removeVersion(img.file); err != nil {
 		return err
 	}
@@ -109,7 +129,7 @@ func (img *image) discard() {
 // copyOf makes an image of a database as it is now. It fails with what the Runner
 // says of the database: damage to its file, for one, can keep it from being copied.
 func (e *Engine) copyOf(ctx context.Context, db Database, method hosting.CopyMethod) (_ *image, err error) {
-	img, err := e.newImage(db)
+	img, err := e.noteImage(db)
 	if err != nil {
 		return nil, err
 	}
@@ -124,23 +144,37 @@ func (e *Engine) copyOf(ctx context.Context, db Database, method hosting.CopyMet
 	return img, nil
 }
 
-// copy makes the file of the image out of a version of a database. Errors: as
-// hosting.Runner.Copy.
+// copy has the Runner make the file of the image out of a version of a database.
+// Errors: as hosting.Runner.CopyTo.
 func (img *image) copy(ctx context.Context, from hosting.DB, method hosting.CopyMethod) error {
-	size, give, err := img.e.claimCopies(2, from) // the Runner's and this one
+	size, give, err := img.e.claimCopies(1, from)
 	if err != nil {
 		return err
 	}
 	defer give()
-	f, err := os.OpenFile(img.path(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	err = img.e.disk.watched(ctx, func(ctx context.Context) error {
+		_, err := img.e.runner.CopyTo(ctx, from, method, img.file.Version)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	f, err := img.open()
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
 	if err != nil {
 		return diskError(err)
 	}
-	_, err = img.e.runner.Copy(ctx, from, method, img.e.disk.writer(f, size))
-	if e := f.Close(); err == nil {
-		err = diskError(e)
+	// The database may have grown. But a file can also say that it is larger than any
+	// disk, and reading it would have no end.
+	more, err := img.e.disk.claim(max(0, info.Size()-size))
+	if err != nil {
+		return err
 	}
-	return err
+	more()
+	return nil
 }
 
 // fetch makes the file of the image out of a snapshot in the bucket, and returns that

@@ -206,7 +206,12 @@ func (e *Engine) uploadMetadata(ctx context.Context) error {
 	if err := e.store.Copy(ctx, path); err != nil {
 		return err
 	}
-	file, err := snapshot.Hash(ctx, path) // first: what is uploaded is what is checked then
+	f, err := os.Open(path)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The copy of the metadata can't be read")
+	}
+	defer f.Close()
+	file, err := snapshot.Hash(ctx, f) // first: what is uploaded is what is checked then
 	if err != nil {
 		return err
 	}

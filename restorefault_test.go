@@ -3,7 +3,6 @@ package ayb_test
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -58,10 +57,10 @@ type pointRunner struct {
 	p *points
 }
 
-// Copy copies.
-func (r pointRunner) Copy(ctx context.Context, db hosting.DB, method hosting.CopyMethod, w io.Writer) (g hosting.Generation, err error) {
+// CopyTo copies.
+func (r pointRunner) CopyTo(ctx context.Context, db hosting.DB, method hosting.CopyMethod, image ayb.ID) (g hosting.Generation, err error) {
 	if err = r.p.hit("copy"); err == nil {
-		g, err = r.Runner.Copy(ctx, db, method, w)
+		g, err = r.Runner.CopyTo(ctx, db, method, image)
 	}
 	if err == nil {
 		err = r.p.hit("copied")

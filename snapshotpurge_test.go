@@ -1,7 +1,6 @@
 package ayb_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -146,38 +145,49 @@ func TestSnapshot_of_what_is_damaged(t *testing.T) {
 // spoiled is the byte that says what kind of page the third one is.
 const spoiled = 2 * 4096
 
-// A spoiler is a Runner whose copies come out with one byte that has flipped.
-type spoiler struct{ hosting.Runner }
+// A spoiler is a Runner that does something to the copies that it makes.
+type spoiler struct {
+	hosting.Runner
+	dir   string
+	spoil func(path string) error
+}
 
-// Copy copies, and spoils.
-func (s spoiler) Copy(ctx context.Context, db hosting.DB, method hosting.CopyMethod, w io.Writer) (hosting.Generation, error) {
-	var image bytes.Buffer
-	generation, err := s.Runner.Copy(ctx, db, method, &image)
+// CopyTo copies, and spoils.
+func (s spoiler) CopyTo(ctx context.Context, db hosting.DB, method hosting.CopyMethod, image ayb.ID) (hosting.Generation, error) {
+	generation, err := s.Runner.CopyTo(ctx, db, method, image)
 	if err == nil {
-		image.Bytes()[spoiled] ^= 0x80
-		_, err = w.Write(image.Bytes())
+		err = s.spoil(hosting.FilePath(s.dir, hosting.DB{Owner: db.Owner, Database: db.Database, Version: image}))
 	}
 	return generation, err
 }
 
-func TestSnapshot_of_a_copy_that_is_damaged(t *testing.T) {
+// snapshotSpoiled takes a snapshot of which the copy is spoilt, and makes sure that
+// nothing is kept of it.
+func snapshotSpoiled(t *testing.T, spoil func(path string) error) error {
+	t.Helper()
 	dir := t.TempDir()
-	runner, err := hosting.NewInProcess(hosting.Config{Dir: filepath.Join(dir, ayb.OwnersDir)})
+	owners := filepath.Join(dir, ayb.OwnersDir)
+	runner, err := hosting.NewInProcess(hosting.Config{Dir: owners})
 	must(t, err)
 	defer runner.Close()
 	bucket := snapshottest.Memory(t).Bucket
-	f := aybtest.New(t, &ayb.Config{DataPath: dir, Runner: spoiler{runner}, Snapshots: ayb.SnapshotConfig{Bucket: bucket}})
+	f := aybtest.New(t, &ayb.Config{DataPath: dir, Runner: spoiler{runner, owners, spoil}, Snapshots: ayb.SnapshotConfig{Bucket: bucket}})
 	alice := f.MustEntity("alice")
 	f.MustDatabase("alice/db", "CREATE TABLE t (a)", "INSERT INTO t SELECT hex(randomblob(500)) FROM generate_series(1, 200)")
 	_, err = f.CreateSnapshot(ctx, alice, "alice/db", "")
-	if !errors.Is(err, ayb.ErrInternal) || !strings.Contains(ayb.Message(err), "The copy of the database for the snapshot is damaged and was not kept, but the database is sound") {
-		t.Errorf("%v", err)
-	}
 	if keys := keysOf(t, bucket); keys != "" {
 		t.Errorf("the bucket has %s", keys)
 	}
 	if left := (&snapshotScene{Fixture: f}).images(t); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+	return err
+}
+
+func TestSnapshot_of_a_copy_that_is_damaged(t *testing.T) {
+	err := snapshotSpoiled(t, func(path string) error { spoil(t, path); return nil })
+	if !errors.Is(err, ayb.ErrInternal) || !strings.Contains(ayb.Message(err), "The copy of the database for the snapshot is damaged and was not kept, but the database is sound") {
+		t.Errorf("%v", err)
 	}
 }
 

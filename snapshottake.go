@@ -112,7 +112,11 @@ func (e *Engine) soundImage(ctx context.Context, db Database) (_ *image, content
 	}()
 	// The hash comes first: what is uploaded has to have it, so it is what was
 	// checked.
-	if content, err = snapshot.Hash(ctx, img.path()); err != nil {
+	f, err := img.open()
+	if err != nil {
+		return nil, content, err
+	}
+	if content, err = snapshot.Hash(ctx, f); err != nil {
 		return nil, content, err
 	}
 	err = img.check(ctx, hosting.QuickCheck)

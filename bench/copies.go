@@ -285,7 +285,7 @@ func (c *copied) steps(method string) (s separate, err error) {
 	}{
 		{&s.copy, func() error { return copyDatabase(c.path, image, method) }},
 		{&s.check, func() error { return onDatabase(image, "PRAGMA quick_check(1)") }},
-		{&s.hash, func() error { _, err := snapshot.Hash(c.ctx, image); return err }},
+		{&s.hash, func() error { return hash(c.ctx, image) }},
 		{&s.compress, func() error { return pack(image, packed) }},
 		{&s.write, func() error { return copyFile(packed, stored) }},
 	} {
@@ -294,6 +294,17 @@ func (c *copied) steps(method string) (s separate, err error) {
 		}
 	}
 	return s, nil
+}
+
+// hash hashes a file.
+func hash(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = snapshot.Hash(ctx, f)
+	return err
 }
 
 // copyDatabase copies a database as a snapshot's method does.

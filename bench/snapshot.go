@@ -40,8 +40,13 @@ func snapshots(ctx context.Context, dir string) ([]figure, error) {
 	defer bucket.Close()
 	vault, place := snapshot.New(bucket, snapshot.Options{}), snapshot.Place{Entity: "alice", Database: "test"}
 
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
 	var image snapshot.Image
-	hash, err := timed(func() (err error) { image, err = snapshot.Hash(ctx, path); return err })
+	hash, err := timed(func() (err error) { image, err = snapshot.Hash(ctx, file); return err })
 	if err != nil {
 		return nil, err
 	}

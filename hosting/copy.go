@@ -9,13 +9,48 @@ import (
 	"path/filepath"
 	"time"
 
+	"ayb/catalog"
 	"ayb/fault"
 	"ayb/internal/durable"
 )
 
-// Copy implements Runner. The image is made in a temporary file of the owner and
-// then handed over, so that a slow w holds no transaction open.
+// Copy implements Runner. The image is unlinked before it is handed over, and a
+// slow w holds no transaction open.
 func (r *InProcess) Copy(ctx context.Context, id DB, method CopyMethod, w io.Writer) (Generation, error) {
+	return r.copied(ctx, id, method, func(dir string) error {
+		f, err := os.Open(filepath.Join(dir, fileName))
+		if err != nil {
+			return unreadable(err)
+		}
+		defer f.Close()
+		os.RemoveAll(dir) // else afterwards
+		_, err = io.CopyBuffer(w, imageReader{contextReader{ctx, f}}, make([]byte, copyBuffer))
+		return err
+	})
+}
+
+// copyBuffer is how much of a copy is handed over at once, in bytes.
+const copyBuffer = 256 << 10
+
+// CopyTo implements Runner. The image comes to its place when it is whole: should this
+// process be lost meanwhile, the next one begins anew.
+func (r *InProcess) CopyTo(ctx context.Context, id DB, method CopyMethod, image catalog.ID) (Generation, error) {
+	if !IsImage(image) {
+		return Generation{}, fault.Wrap(fault.Internal, errors.New("hosting: a copy is to replace a version"), "internal error")
+	}
+	return r.copied(ctx, id, method, func(dir string) error {
+		to := VersionPath(r.dir, DB{id.Owner, id.Database, image})
+		err := os.RemoveAll(to)
+		if err == nil {
+			err = os.Rename(dir, to)
+		}
+		return uncopied(err)
+	})
+}
+
+// copied makes a copy of a database, alone in a temporary directory of the owner, and
+// hands that over.
+func (r *InProcess) copied(ctx context.Context, id DB, method CopyMethod, use func(dir string) error) (Generation, error) {
 	db, err := r.enter(ctx, id)
 	if err != nil {
 		return Generation{}, err
@@ -25,39 +60,26 @@ func (r *InProcess) Copy(ctx context.Context, id DB, method CopyMethod, w io.Wri
 	if !db.exists() {
 		return Generation{}, ErrMissing
 	}
-	image, err := db.image(ctx, method)
-	if err != nil {
-		return Generation{}, err
-	}
-	defer image.Close()
-	if _, err := io.CopyBuffer(w, imageReader{contextReader{ctx, image}}, make([]byte, copyBuffer)); err != nil {
-		return Generation{}, err
-	}
-	return generation, nil
-}
-
-// copyBuffer is how much of a copy is handed over at once, in bytes.
-const copyBuffer = 256 << 10
-
-// image makes a copy of the database and returns it, unlinked.
-func (db *database) image(ctx context.Context, method CopyMethod) (_ *os.File, err error) {
 	dir, err := db.owner.tempDir()
 	if err == nil {
 		dir, err = os.MkdirTemp(dir, "")
 	}
 	if err != nil {
-		return nil, durable.Fault(err, "The server can't make a copy of the database")
+		return Generation{}, uncopied(err)
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, fileName)
-	if err := db.host(ctx, func(c *conn) error { return c.copyTo(path, method) }); err != nil {
-		return nil, err
+	err = db.host(ctx, func(c *conn) error { return c.copyTo(filepath.Join(dir, fileName), method) })
+	if err == nil {
+		err = use(dir)
 	}
-	f, err := os.Open(path)
 	if err != nil {
-		return nil, unreadable(err)
+		return Generation{}, err
 	}
-	return f, nil
+	return generation, nil
+}
+
+func uncopied(err error) error {
+	return durable.Fault(err, "The server can't make a copy of the database")
 }
 
 func unreadable(err error) error {
@@ -77,6 +99,12 @@ func (r imageReader) Read(p []byte) (int, error) {
 }
 
 func (c *conn) copyTo(path string, method CopyMethod) error {
+	// SQLite would make it readable for everybody.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return uncopied(err)
+	}
+	f.Close()
 	c.jail.copying, c.jail.rested, c.jail.commits = path, time.Now(), c.db.commits.Load()
 	if method == CopyVacuum {
 		stmt, _, err := c.c.Prepare("VACUUM INTO ?")

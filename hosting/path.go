@@ -47,6 +47,30 @@ func IsImage(id catalog.ID) bool { return id[6]>>4 == 8 }
 // FilePath returns the path of the SQLite file that db names.
 func FilePath(dir string, db DB) string { return filepath.Join(VersionPath(dir, db), fileName) }
 
+// Open opens the SQLite file that db names for reading, although whoever runs the
+// owner's SQL may have put something else there: it follows no link out of the
+// owner's directory, waits for no pipe, and opens nothing but a file. Errors: those
+// of the system.
+func Open(dir string, db DB) (*os.File, error) {
+	root, err := os.OpenRoot(OwnerPath(dir, db.Owner))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	name, err := filepath.Rel(OwnerPath(dir, db.Owner), FilePath(dir, db))
+	if err != nil {
+		return nil, err
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|noFollow|nonBlock, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, errors.New("hosting: this is no file"), f.Close())
+	}
+	return f, nil
+}
+
 // Sweep removes what a process that was killed has left in the directories for
 // temporary files and for uploads of all owners. No Runner may be running anything below
 // dir. What can't be removed does not keep the rest; the errors are joined.

@@ -58,6 +58,12 @@ type Runner interface {
 	// if it was never written), Unavailable, those of w.
 	Copy(ctx context.Context, db DB, method CopyMethod, w io.Writer) (Generation, error)
 
+	// CopyTo is Copy into the file of an image of the same database, whose name
+	// [ImageID] has made: none of its bytes go through the caller. The image is not
+	// durable, replaces one of that name, and is there as a whole or not at all. It is its
+	// caller's to remove. Errors: as Copy.
+	CopyTo(ctx context.Context, db DB, method CopyMethod, image catalog.ID) (Generation, error)
+
 	// Check looks for damage. Errors: Internal with the first finding as cause,
 	// ErrMissing (also if the database was never written), Unavailable.
 	Check(ctx context.Context, db DB, depth CheckDepth) error

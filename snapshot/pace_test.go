@@ -80,10 +80,7 @@ func TestVault_is_patient_with_its_own_pace(t *testing.T) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		image, err := Hash(t.Context(), path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		image := hashed(t, path)
 		place := Place{"alice", "test"}
 		if _, err := v.Put(t.Context(), place, image, Taking{Taken: noon}); err != nil {
 			t.Fatal(err)
@@ -101,10 +98,7 @@ func TestFault_of_the_callers_writer_passes_through(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	image, err := Hash(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	image := hashed(t, path)
 	place := Place{"alice", "test"}
 	if _, err := v.Put(t.Context(), place, image, Taking{Taken: noon}); err != nil {
 		t.Fatal(err)
@@ -122,4 +116,19 @@ func TestFailure_has_no_secret_in_it(t *testing.T) {
 	if text := err.Error(); strings.Contains(text, "SECRET") || strings.Contains(text, "pass") || !strings.Contains(text, "acct.example/c/k?...") {
 		t.Errorf("the log reads %q", text)
 	}
+}
+
+// hashed returns the image that a file is.
+func hashed(t *testing.T, path string) Image {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	image, err := Hash(t.Context(), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return image
 }

@@ -33,25 +33,35 @@ const contentType = "application/zstd"
 // An Image is a file with a copy of a database that nobody writes to any more,
 // and what Hash has found in it.
 type Image struct {
-	Path string
-	ID   string // the BLAKE3 hash of the file
-	Size int64  // of the file, in bytes
+	File *os.File // open for as long as the image is used
+	ID   string   // the BLAKE3 hash of the file
+	Size int64    // of the file, in bytes
 }
 
-// Hash reads a file to its end and returns what it is. Errors: [fault.Unavailable].
-func Hash(ctx context.Context, path string) (Image, error) {
-	f, err := os.Open(path)
+// Hash reads a file to its end and returns what it is. Errors: [fault.Unavailable],
+// [ErrChanged] (it has become longer or shorter meanwhile).
+func Hash(ctx context.Context, f *os.File) (Image, error) {
+	info, err := f.Stat()
 	if err != nil {
 		return Image{}, localError(err, "read the copy of the database")
 	}
-	defer f.Close()
-	h := blake3.New()
-	size, err := copyPieces(h, f, func(int) error { return ctx.Err() })
-	if ctx.Err() != nil {
+	h, image := blake3.New(), Image{File: f, Size: info.Size()}
+	size, err := copyPieces(h, image.reader(), func(int) error { return ctx.Err() })
+	switch {
+	case ctx.Err() != nil:
 		return Image{}, ctx.Err()
+	case err != nil:
+		return Image{}, localError(err, "read the copy of the database")
+	case size != image.Size:
+		return Image{}, failure(ErrChanged, nil)
 	}
-	return Image{Path: path, ID: hexOf(h), Size: size}, localError(err, "read the copy of the database")
+	image.ID = hexOf(h)
+	return image, nil
 }
+
+// reader reads the file from its beginning. If it has become longer, that shows, but
+// it is not read without end.
+func (i Image) reader() io.Reader { return io.NewSectionReader(i.File, 0, i.Size+1) }
 
 // A Taking says why and when a snapshot is taken.
 type Taking struct {
@@ -136,12 +146,7 @@ func (v *Vault) store(ctx context.Context, key string, image Image, metadata map
 	if err := v.mounted(); err != nil {
 		return 0, err
 	}
-	f, err := os.Open(image.Path)
-	if err != nil {
-		return 0, localError(err, "read the copy of the database")
-	}
-	defer f.Close()
-	sent, err := v.send(ctx, key, f, image, metadata)
+	sent, err := v.send(ctx, key, image, metadata)
 	if err != nil {
 		return 0, err
 	}
@@ -153,7 +158,7 @@ func (v *Vault) store(ctx context.Context, key string, image Image, metadata map
 
 // send uploads what it reads of an image. If anything fails, the object is not
 // made.
-func (v *Vault) send(ctx context.Context, key string, from io.Reader, image Image, metadata map[string]string) (*sent, error) {
+func (v *Vault) send(ctx context.Context, key string, image Image, metadata map[string]string) (*sent, error) {
 	t := v.transfer(ctx)
 	defer t.end()
 	var file *os.File
@@ -169,7 +174,7 @@ func (v *Vault) send(ctx context.Context, key string, from io.Reader, image Imag
 	if !v.isOnDisk { // the driver of directories hashes what it is given, not what it has stored
 		out.md5 = md5.New()
 	}
-	if err = compress(out, from, image); err == nil && v.isOnDisk && file != nil {
+	if err = compress(out, image); err == nil && v.isOnDisk && file != nil {
 		err = file.Sync()
 	}
 	if err != nil {
@@ -206,7 +211,7 @@ type readError struct{ error }
 func (e *readError) Unwrap() error { return e.error }
 
 // compress writes the image compressed, and fails if it is not what it should be.
-func compress(to *sent, from io.Reader, image Image) error {
+func compress(to *sent, image Image) error {
 	// The encoder that saves memory takes two and a half times as long.
 	enc, err := zstd.NewWriter(to, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2))
 	if err != nil {
@@ -215,7 +220,7 @@ func compress(to *sent, from io.Reader, image Image) error {
 	enc.ResetContentSize(to, image.Size)
 	defer enc.Reset(nil) // waits for what it does in the background; Close does not if it fails
 	h := blake3.New()
-	n, err := copyPieces(io.MultiWriter(h, enc), &imageReader{from}, func(int) error { return to.t.Err() })
+	n, err := copyPieces(io.MultiWriter(h, enc), &imageReader{image.reader()}, func(int) error { return to.t.Err() })
 	if err == nil && (n != image.Size || hexOf(h) != image.ID) {
 		err = failure(ErrChanged, nil)
 	}

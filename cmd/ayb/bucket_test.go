@@ -100,7 +100,12 @@ func TestOpenBucket_on_S3_reads_what_the_existing_ayb_has_stored(t *testing.T) {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	image, err := snapshot.Hash(t.Context(), path)
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	image, err := snapshot.Hash(t.Context(), f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,11 +46,15 @@ func (c *snapshotConfig) try(ctx context.Context) error {
 		return fault.Wrap(fault.Unavailable, err, "No temporary file can be made")
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, []byte("ayb doctor was here\n"), 0o600); err != nil {
+	f, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "No temporary file can be made")
+	}
+	defer f.Close()
+	if _, err := f.WriteString("ayb doctor was here\n"); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "No temporary file can be written")
 	}
-	file, err := snapshot.Hash(ctx, path)
+	file, err := snapshot.Hash(ctx, f)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,15 @@ package hostingtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 
+	"ayb/catalog"
 	"ayb/fault"
 	"ayb/hosting"
 )
@@ -19,6 +23,9 @@ func copyChecks() []check {
 		{"whoever_takes_a_copy_slowly_holds_up_no_writer", slowCopy},
 		{"a_copy_passes_errors_of_its_writer_on", copyErrors},
 		{"a_copy_leaves_nothing_behind", copyLeavesNothing},
+		{"a_copy_beside_its_database_is_the_one_that_is_handed_over", copyBeside},
+		{"a_copy_beside_replaces_no_version", copyReplacesNoVersion},
+		{"a_copy_beside_that_fails_leaves_nothing", copyBesideFails},
 		{"the_generation_counts_changes", generations},
 	}
 }
@@ -191,6 +198,96 @@ func copyLeavesNothing(t *testing.T, s *suite) {
 	}
 	if n := d.Stats().TempBytes; n != 0 {
 		t.Errorf("%d bytes of temporary files", n)
+	}
+}
+
+// beside returns an image of a database, of which there is nothing yet.
+func (d *database) beside() *database {
+	image := &database{host: d.host, job: d.job}
+	image.job.Version = hosting.ImageID(newID())
+	return image
+}
+
+func copyBeside(t *testing.T, s *suite) {
+	d := s.database(t, "CREATE TABLE t (a); INSERT INTO t SELECT zeroblob(1000) FROM ("+endlessRows+" LIMIT 1000)")
+	for name, method := range copyMethods {
+		image := d.beside()
+		want, wantGen := d.image(method)
+		for range 2 { // the second replaces the first
+			gen, err := d.CopyTo(t.Context(), d.job.DB, method, image.job.Version)
+			if err != nil || gen != wantGen {
+				t.Fatalf("%s: generation %v, %v; want %v", name, gen, err, wantGen)
+			}
+			got, err := os.ReadFile(image.file())
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s: %d bytes, %v; handed over were %d others", name, len(got), err, len(want))
+			}
+		}
+		if info, err := os.Stat(image.file()); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+		if err := d.Check(t.Context(), image.job.DB, hosting.QuickCheck); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		resume, err := d.Release(t.Context(), image.job.DB)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resume()
+		if err := os.RemoveAll(filepath.Dir(image.file())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := files(t, hosting.OwnerPath(d.dir, d.job.Owner)); len(got) > 3 {
+		t.Errorf("there is more than the database, its log and its index: %v", got)
+	}
+}
+
+func copyReplacesNoVersion(t *testing.T, s *suite) {
+	d := s.database(t, "CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+	for _, version := range []catalog.ID{d.job.Version, newID()} {
+		_, err := d.CopyTo(t.Context(), d.job.DB, hosting.CopyPages, version)
+		if fault.KindOf(err) != fault.Internal {
+			t.Errorf("error %v", err)
+		}
+	}
+	d.expect("1", "SELECT a FROM t")
+}
+
+func copyBesideFails(t *testing.T, s *suite) {
+	d := s.database(t, "CREATE TABLE t (a); INSERT INTO t SELECT zeroblob(1000) FROM ("+endlessRows+" LIMIT 20000)")
+	missing := s.host(t, hosting.Limits{}).unmade()
+	if _, err := missing.CopyTo(t.Context(), missing.job.DB, hosting.CopyVacuum, missing.beside().job.Version); !errors.Is(err, hosting.ErrMissing) {
+		t.Errorf("without a database: %v", err)
+	}
+	for name, method := range copyMethods {
+		image := d.beside()
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := background(func() error {
+			defer cancel()
+			for ctx.Err() == nil { // until it is under way, or over
+				if found, err := filepath.Glob(filepath.Join(hosting.OwnerPath(d.dir, d.job.Owner), "tmp", "*", "db")); err != nil || len(found) > 0 {
+					return err
+				}
+			}
+			return nil
+		})
+		_, err := d.CopyTo(ctx, d.job.DB, method, image.job.Version)
+		cancel()
+		if err := await(t, name, stopped); err != nil {
+			t.Error(err)
+		}
+		switch _, there := os.Stat(image.file()); {
+		case err == nil && there == nil: // it was faster
+		case !errors.Is(err, context.Canceled) || there == nil:
+			t.Errorf("%s: %v, and the image: %v", name, err, there)
+		}
+		if err := os.RemoveAll(filepath.Dir(image.file())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := files(t, hosting.OwnerPath(d.dir, d.job.Owner)); len(got) > 3 {
+		t.Errorf("left behind: %v", got)
 	}
 }
 

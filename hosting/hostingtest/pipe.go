@@ -56,6 +56,11 @@ func (p *pipe) Copy(ctx context.Context, db hosting.DB, method hosting.CopyMetho
 	return rep.Generation, err
 }
 
+func (p *pipe) CopyTo(ctx context.Context, db hosting.DB, method hosting.CopyMethod, image catalog.ID) (hosting.Generation, error) {
+	rep, err := p.call(ctx, request{Op: opCopyTo, Job: job{DB: db}, Method: method, Image: image}, nil, nil)
+	return rep.Generation, err
+}
+
 func (p *pipe) Check(ctx context.Context, db hosting.DB, depth hosting.CheckDepth) error {
 	_, err := p.call(ctx, request{Op: opCheck, Job: job{DB: db}, Depth: depth}, nil, nil)
 	return err
@@ -219,6 +224,8 @@ func (s *server) handle(ctx context.Context, req request, c *serverConn) (rep re
 		err = s.inner.Create(ctx, db)
 	case opCopy:
 		rep.Generation, err = s.inner.Copy(ctx, db, req.Method, c)
+	case opCopyTo:
+		rep.Generation, err = s.inner.CopyTo(ctx, db, req.Method, req.Image)
 	case opAdopt:
 		err = s.inner.Adopt(ctx, req.Job.unpack(), req.Upload)
 	case opCheck:

@@ -22,6 +22,7 @@ const (
 	opBegin
 	opCreate
 	opCopy
+	opCopyTo
 	opCheck
 	opAdopt
 	opRelease
@@ -41,6 +42,7 @@ type request struct {
 	Method hosting.CopyMethod
 	Depth  hosting.CheckDepth
 	Upload hosting.Upload
+	Image  catalog.ID
 }
 
 // A signal is what the near end says after its request.

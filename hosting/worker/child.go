@@ -333,6 +333,8 @@ func (c *child) handle(t *task, req *request, rep *reply) (err error) {
 		err = c.inner.Create(t, job.DB)
 	case opCopy:
 		rep.generation, err = c.inner.Copy(t, job.DB, hosting.CopyMethod(req.how), t)
+	case opCopyTo:
+		rep.generation, err = c.inner.CopyTo(t, job.DB, hosting.CopyMethod(req.how), req.file)
 	case opAdopt:
 		err = c.adopt(t, req)
 	case opCheck:
@@ -382,7 +384,7 @@ func (c *child) adopt(t *task, req *request) error {
 		return err
 	}
 	defer c.turns.give(&t.turn)
-	return c.inner.Adopt(t, req.job, hosting.Upload{ID: req.upload, Format: hosting.UploadFormat(req.how)})
+	return c.inner.Adopt(t, req.job, hosting.Upload{ID: req.file, Format: hosting.UploadFormat(req.how)})
 }
 
 var errNoSession = fault.New(fault.Conflict, "The session is closed; begin another")

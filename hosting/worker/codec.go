@@ -125,7 +125,8 @@ const (
 	opSessionRun
 	opSessionClose
 	opAdopt
-	opLast = opAdopt
+	opCopyTo
+	opLast = opCopyTo
 )
 
 // A request is what a call asks for.
@@ -134,7 +135,7 @@ type request struct {
 	wanted bool       // whether there is a sink
 	handle uint64     // of the session, or of the release that begins
 	how    uint8      // CopyMethod, CheckDepth or UploadFormat
-	upload catalog.ID // of opAdopt alone
+	file   catalog.ID // the upload of opAdopt, the image of opCopyTo
 	job    hosting.Job
 }
 
@@ -142,8 +143,8 @@ func (r *request) append(b []byte) []byte {
 	b = appendBool(append(b, byte(r.op)), r.wanted)
 	b = binary.AppendUvarint(b, r.handle)
 	b = append(b, r.how)
-	if r.op == opAdopt {
-		b = append(b, r.upload[:]...)
+	if r.namesFile() {
+		b = append(b, r.file[:]...)
 	}
 	j := &r.job
 	b = appendDB(b, j.DB)
@@ -164,6 +165,9 @@ func (r *request) append(b []byte) []byte {
 	return b
 }
 
+// namesFile reports whether the request is about another file than the database's.
+func (r *request) namesFile() bool { return r.op == opAdopt || r.op == opCopyTo }
+
 // size is about how many bytes append appends.
 func (r *request) size() int64 {
 	n := int64(128 + len(r.job.Caller.Address) + len(r.job.Statement.SQL))
@@ -180,8 +184,8 @@ func decodeRequest(b []byte) (r request, ok bool) {
 	r.wanted = d.bool()
 	r.handle = d.uvarint()
 	r.how = d.byte()
-	if r.op == opAdopt {
-		r.upload = d.id()
+	if r.namesFile() {
+		r.file = d.id()
 	}
 	j := &r.job
 	j.DB = d.db()

@@ -100,6 +100,8 @@ func (c *caller) step() (err error) {
 		_, err = c.visitor("v").try(ctx, "SELECT count(*) FROM t")
 	case 2:
 		_, err = c.Copy(ctx, c.job.DB, hosting.CopyPages, io.Discard)
+	case 6:
+		_, err = c.CopyTo(ctx, c.job.DB, hosting.CopyVacuum, hosting.ImageID(newID()))
 	case 3:
 		err = c.Check(ctx, c.job.DB, hosting.QuickCheck)
 	case 4:

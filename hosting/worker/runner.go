@@ -260,13 +260,22 @@ func (r *Runner) Adopt(ctx context.Context, job hosting.Job, upload hosting.Uplo
 	if err := r.offenders.check(job.Caller, job.Owner, time.Now()); err != nil {
 		return r.failed(err)
 	}
-	return r.call(r.newCall(ctx, request{op: opAdopt, how: uint8(upload.Format), upload: upload.ID, job: hosting.Job{DB: job.DB, Caller: job.Caller, Quota: job.Quota}}))
+	return r.call(r.newCall(ctx, request{op: opAdopt, how: uint8(upload.Format), file: upload.ID, job: hosting.Job{DB: job.DB, Caller: job.Caller, Quota: job.Quota}}))
 }
 
 // Copy implements hosting.Runner.
 func (r *Runner) Copy(ctx context.Context, db hosting.DB, method hosting.CopyMethod, w io.Writer) (hosting.Generation, error) {
 	c := r.newCall(ctx, request{op: opCopy, how: uint8(method), job: hosting.Job{DB: db}})
 	c.writer = w
+	if err := r.call(c); err != nil {
+		return hosting.Generation{}, err
+	}
+	return c.reply.generation, nil
+}
+
+// CopyTo implements hosting.Runner.
+func (r *Runner) CopyTo(ctx context.Context, db hosting.DB, method hosting.CopyMethod, image catalog.ID) (hosting.Generation, error) {
+	c := r.newCall(ctx, request{op: opCopyTo, how: uint8(method), file: image, job: hosting.Job{DB: db}})
 	if err := r.call(c); err != nil {
 		return hosting.Generation{}, err
 	}

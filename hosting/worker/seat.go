@@ -262,7 +262,7 @@ func (q *request) lane() laneKey {
 
 // costly reports whether a request may take the memory of a connection.
 func (q *request) costly() bool {
-	return q.op == opRun || q.op == opAdopt || q.op == opCopy || q.op == opCheck
+	return q.op == opRun || q.op == opAdopt || q.op == opCopy || q.op == opCopyTo || q.op == opCheck
 }
 
 // reader reports whether the owner's reader serves a request: of somebody who is

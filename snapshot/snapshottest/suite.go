@@ -72,9 +72,10 @@ func (r *room) image(t testing.TB, content []byte) snapshot.Image {
 	t.Helper()
 	f, err := os.CreateTemp(r.dir, "image-")
 	must(t, err)
+	t.Cleanup(func() { f.Close() })
 	_, err = f.Write(content)
-	must(t, errors.Join(err, f.Close()))
-	image, err := snapshot.Hash(t.Context(), f.Name())
+	must(t, err)
+	image, err := snapshot.Hash(t.Context(), f)
 	must(t, err)
 	return image
 }
@@ -389,14 +390,14 @@ func changing(t *testing.T, r *room) {
 		"a longer one":   func(b []byte) []byte { return append(b, 0) },
 	} {
 		image := r.image(t, noise(9<<20))
-		must(t, os.WriteFile(image.Path, change(noise(9<<20)), 0o600))
+		must(t, os.WriteFile(image.File.Name(), change(noise(9<<20)), 0o600))
 		_, err := r.vault.Put(t.Context(), place, image, snapshot.Taking{Taken: noon})
 		wantCause(t, what, err, snapshot.ErrChanged, fault.Conflict)
 	}
 	image := r.image(t, rows(10))
-	must(t, os.Remove(image.Path))
+	must(t, image.File.Close())
 	if _, err := r.vault.Put(t.Context(), place, image, snapshot.Taking{Taken: noon}); fault.KindOf(err) != fault.Unavailable || strings.Contains(fault.Message(err), r.dir) {
-		t.Errorf("a missing image: %v", err)
+		t.Errorf("an image that can't be read: %v", err)
 	}
 	if keys, left := r.keys(t), r.Leaks(t); len(keys) > 0 || len(left) > 0 {
 		t.Errorf("the bucket has %v, %v", keys, left)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,6 +100,32 @@ func startedAt(line string, err error) (string, error) {
 	}
 	host, port, err := net.SplitHostPort(strings.TrimSuffix(address, "...\n"))
 	return net.JoinHostPort(host, port), err
+}
+
+// syncs returns how often the process has flushed files of databases to the disk, 0 if
+// it shows no metrics.
+func (p *process) syncs() (float64, error) {
+	said, err := os.ReadFile(p.log.Name())
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := strings.Cut(string(said), "Metrics: ")
+	if !ok {
+		return 0, nil
+	}
+	address, _, _ := strings.Cut(rest, "\n")
+	resp, err := http.Get(address)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ = strings.Cut(string(text), "\nayb_syncs_total ")
+	number, _, _ := strings.Cut(rest, "\n")
+	return strconv.ParseFloat(number, 64)
 }
 
 // stop ends the process at once: what is measured has nothing to lose.

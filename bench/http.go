@@ -41,7 +41,7 @@ func newAPIContender(ctx context.Context, program, mode, dir string) (c apiConte
 func (c apiContender) name() string { return "ayb server, " + c.mode }
 
 func (c apiContender) start(ctx context.Context, dir string) (*process, error) {
-	return startServer(ctx, c.program, dir, c.data, "AYB__ISOLATION__MODE="+c.mode)
+	return startServer(ctx, c.program, dir, c.data, "AYB__ISOLATION__MODE="+c.mode, "AYB__METRICS__LISTEN=127.0.0.1:0")
 }
 
 // startServer runs "ayb server" on a port of its choice, with a data path and
@@ -162,6 +162,7 @@ type raced struct {
 	server [2]time.Duration // of processor, by side
 	load   [2]time.Duration // the same of the load
 	done   [2]float64       // answers
+	syncs  [2]float64       // flushes of the disk, as far as the server counts them
 }
 
 // The rounds of a race: short, so that what slows the machine down meanwhile
@@ -195,6 +196,15 @@ func race(sides []*side, do func(*asker, contender) error) (*raced, error) {
 		if round > 0 {
 			r.ratios = append(r.ratios, rates[0]/rates[1])
 		}
+		if round == 0 || round == raceRounds {
+			for i, s := range sides {
+				syncs, err := s.syncs()
+				if err != nil {
+					return nil, err
+				}
+				r.syncs[i] = syncs - r.syncs[i]
+			}
+		}
 	}
 	return r, nil
 }
@@ -208,6 +218,11 @@ func (r *raced) figures(what string, bar float64) []figure {
 		what: what + ", rate", value: median(r.ratios), low: r.ratios[n/4], high: r.ratios[3*n/4], atLeast: bar,
 		note: fmt.Sprintf("%s and %s a second", spread(r.rates[0], "%.0f"), spread(r.rates[1], "%.0f")),
 	}
+	for i, who := range []string{"the first", "the second"} {
+		if r.syncs[i] > 0 {
+			rate.note += fmt.Sprintf("; %s flushes the disk %.3f times for each", who, r.syncs[i]/r.done[i])
+		}
+	}
 	if r.server[0] == 0 || r.server[1] == 0 {
 		return []figure{rate}
 	}
@@ -218,6 +233,6 @@ func (r *raced) figures(what string, bar float64) []figure {
 	}
 	return []figure{rate, {
 		what: what + ", per processor time", value: all[1] / all[0],
-		note: fmt.Sprintf("%.1f and %.1f µs of the server, %.1f and %.1f µs of the load", server[0], server[1], all[0]-server[0], all[1]-server[1]),
+		note: fmt.Sprintf("%.1f and %.1f µs of the server and its workers, %.1f and %.1f µs of the load", server[0], server[1], all[0]-server[0], all[1]-server[1]),
 	}}
 }

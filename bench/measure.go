@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"runtime"
@@ -9,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ayb/internal/sched"
 )
 
 // rounds is how often the two sides of a ratio take turns.
@@ -89,18 +90,13 @@ func residentOf(pid int) float64 {
 	return 0
 }
 
-// spentBy returns the processor time that another process has taken, exact to a
-// hundredth of a second; 0 if the operating system does not tell.
+// spentBy returns the processor time that another process has taken, with those that
+// it has started and that run; 0 if the operating system does not tell.
 func spentBy(pid int) time.Duration {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
+	sum, _ := sched.Computed(pid)
+	children, _ := childrenOf(pid)
+	for _, child := range children {
+		sum += spentBy(child)
 	}
-	// The second field, in brackets, may hold anything; the fields that count are
-	// the 14th and the 15th, in hundredths of a second on every Linux.
-	rest := string(stat[bytes.LastIndexByte(stat, ')')+1:])
-	fields := strings.Fields(rest)
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * 10 * time.Millisecond
+	return sum
 }

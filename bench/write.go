@@ -13,8 +13,10 @@ import (
 const writers = 64
 
 // writes measures durable INSERTs from many clients: into one database, against a
-// handler that writes nothing, and each client into a database of its own, against a
-// bare handler with one prepared statement for each.
+// handler that writes nothing; and each client into a database of its own, against a
+// bare handler with one prepared statement for each. These belong to one owner, as
+// those of an application that has one for each of its users, or each to another. In
+// worker processes that makes a difference: an owner has one.
 func writes(ctx context.Context, dir string) (figures []figure, err error) {
 	dir = filepath.Join(dir, "write")
 	program, err := buildServer(ctx, dir)
@@ -22,9 +24,9 @@ func writes(ctx context.Context, dir string) (figures []figure, err error) {
 		return nil, err
 	}
 	for _, c := range []struct {
-		mode      string
-		one, many float64 // bars
-	}{{"in-process", 0.45, 0.70}, {"process", 0.40, 0}} {
+		mode string
+		one  float64 // bar
+	}{{"in-process", 0.45}, {"process", 0.40}} {
 		api, err := newAPIContender(ctx, program, c.mode, dir)
 		if err != nil {
 			return nil, err
@@ -33,15 +35,21 @@ func writes(ctx context.Context, dir string) (figures []figure, err error) {
 		if err != nil {
 			return nil, err
 		}
-		many := manyContender{api, writers}
+		many := manyContender{apiContender: api}
 		if err := many.fill(ctx); err != nil {
 			return nil, err
 		}
-		each, err := insertDuel(ctx, dir, many, bareContender{api, writers}, "64 databases, 64 clients", c.many)
-		if err != nil {
-			return nil, err
+		figures = append(figures, one...)
+		for _, belong := range []struct {
+			what  string
+			homes []home
+		}{{"64 databases of one owner, 64 clients", many.homes[:writers]}, {"64 databases of 64 owners, 64 clients", many.homes[writers:]}} {
+			each, err := insertDuel(ctx, dir, manyContender{api, belong.homes}, bareContender{api, writers}, belong.what, 0.70)
+			if err != nil {
+				return nil, err
+			}
+			figures = append(figures, each...)
 		}
-		figures = append(append(figures, one...), each...)
 	}
 	return figures, nil
 }
@@ -62,28 +70,44 @@ func insertDuel(ctx context.Context, dir string, a, b contender, what string, ba
 // A manyContender is the server with a database for each connection.
 type manyContender struct {
 	apiContender
-	databases int
+	homes []home
 }
 
-// fill makes the databases.
-func (c manyContender) fill(ctx context.Context) (err error) {
+// A home is a database and a token of its owner.
+type home struct{ ref, token string }
+
+// fill makes the databases: first those of one owner, then those that have one each.
+func (c *manyContender) fill(ctx context.Context) (err error) {
 	eng, err := ayb.Open(ctx, ayb.Config{DataPath: c.data})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, eng.Close()) }()
-	for i := range c.databases {
-		ref := fmt.Sprintf("alice/places%d", i)
-		if _, err := eng.CreateDatabase(ctx, ayb.System, ref, nil); err != nil {
+	for i := range writers {
+		c.homes = append(c.homes, home{fmt.Sprintf("alice/places%d", i), c.token})
+	}
+	for i := range writers {
+		if _, err := eng.CreateEntity(ctx, ayb.System, tenant(i), nil); err != nil {
 			return err
 		}
-		if _, err := eng.Query(ctx, ayb.System, ref, makePlaces); err != nil {
+		token, _, err := eng.CreateToken(ctx, ayb.System, tenant(i), nil)
+		if err != nil {
+			return err
+		}
+		c.homes = append(c.homes, home{tenant(i) + "/places", token})
+	}
+	for _, h := range c.homes {
+		if _, err := eng.CreateDatabase(ctx, ayb.System, h.ref, nil); err != nil {
+			return err
+		}
+		if _, err := eng.Query(ctx, ayb.System, h.ref, makePlaces); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c manyContender) insert(b []byte, home int) []byte {
-	return post(b, fmt.Sprintf("/v1/alice/places%d/query", home%c.databases), c.token, []byte(`{"sql":"`+insert+`"}`))
+func (c manyContender) insert(b []byte, conn int) []byte {
+	h := c.homes[conn%len(c.homes)]
+	return post(b, "/v1/"+h.ref+"/query", h.token, []byte(`{"sql":"`+insert+`"}`))
 }

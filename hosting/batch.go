@@ -104,6 +104,7 @@ func (q *writerQueue) joins(t *turn) bool {
 
 // open begins the transaction.
 func (b *batch) open() bool {
+	b.q.enter()
 	c, err := b.q.connection()
 	if err != nil {
 		return false

@@ -39,6 +39,8 @@ type conn struct {
 
 	ownerFull bool // what sets it is the room that the owner has left
 
+	waits func() // called before a commit, which waits for the disk; nil: nobody wants to know
+
 	reads  bool // it is not for writing, nor a session's
 	empty  bool // of a database without a file: sees none of it when it is made
 	broken bool // a panic passed through; only closing is safe

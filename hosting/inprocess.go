@@ -43,7 +43,8 @@ type Config struct {
 	Killable bool
 
 	// Writers bounds how many databases are written at the same moment, sessions
-	// apart, because each may take limits.connection_memory for it. 0: no bound.
+	// and those that wait for the disk apart, because each may take
+	// limits.connection_memory for it. 0: no bound.
 	Writers int
 
 	Hooks Hooks

@@ -24,7 +24,9 @@ type writerQueue struct {
 	queue []*turn
 	ended chan struct{} // closed when the goroutine that works ends; nil: there is none
 
-	conn *conn // belongs to the goroutine that works, then to close
+	// These belong to the goroutine that works, the connection then to close.
+	conn   *conn
+	placed bool // it has a place among those who may write at the same moment
 }
 
 // A turn is a place in the queue: a text that writes, or something else that
@@ -130,27 +132,49 @@ func (q *writerQueue) waiters() int {
 }
 
 func (q *writerQueue) work() {
-	r := q.db.r
+	defer q.leave()
 	for {
-		r.writers.take()
+		q.enter()
 		t := q.next()
-		if t == nil {
-			r.writers.give()
-			return
-		}
 		switch {
+		case t == nil:
+			return
 		case !t.begin():
-			r.writers.give()
 		case t.text == nil: // a session writes, with a connection of its own
-			r.writers.give()
+			q.leave()
 			t.do()
 			close(t.done)
 			q.checkpoint()
 		default:
 			q.write(t)
 			q.checkpoint()
-			r.writers.give()
 		}
+		q.leave()
+	}
+}
+
+// enter waits for a place among those who may write at the same moment, unless the
+// queue has one.
+func (q *writerQueue) enter() {
+	if !q.placed {
+		q.db.r.writers.take()
+		q.placed = true
+	}
+}
+
+// leave gives the place to somebody else.
+func (q *writerQueue) leave() {
+	if q.placed {
+		q.placed = false
+		q.db.r.writers.give()
+	}
+}
+
+// leaveToWait gives the place to somebody else while the disk is waited for, if the
+// connection holds no more memory than one that nobody uses may.
+func (q *writerQueue) leaveToWait() {
+	if int64(len(*q.conn.held)) <= connRetained-connOverhead {
+		q.leave()
 	}
 }
 
@@ -162,7 +186,7 @@ func (q *writerQueue) connection() (*conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		q.conn = c
+		q.conn, c.waits = c, q.leaveToWait
 	}
 	return q.conn, nil
 }
@@ -282,6 +306,7 @@ func (discard) Row(catalog.Row) error          { return nil }
 // alone carries out a text in a transaction of its own.
 func (q *writerQueue) alone(t *turn) {
 	defer close(t.done)
+	q.enter()
 	w := t.text
 	w.reset()
 	c, err := q.connection()
@@ -462,6 +487,9 @@ func (c *conn) applyNext(st *statement, args *binder, kept *rowBuffer, sum *cata
 
 // commit commits the transaction that is open, for the texts of these contexts.
 func (c *conn) commit(texts ...context.Context) error {
+	if c.waits != nil {
+		c.waits()
+	}
 	c.announce(false, texts...)
 	c.committing = true
 	err := c.exec("COMMIT")

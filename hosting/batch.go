@@ -66,7 +66,7 @@ func (q *writerQueue) write(first *turn) {
 		switch joined, lost := b.carryOut(t); {
 		case lost:
 			b.redo()
-			if err := t.text.failed; err != nil && err != errSlow {
+			if err := t.text.failed; err != nil && err != errSlow && !b.q.makesRoom(t) {
 				close(t.done)
 				return
 			}

@@ -52,6 +52,8 @@ type conn struct {
 	naming     bool        // a panic now is the driver's, which reads no names of 1,000,000 bytes
 	committing bool        // a panic now leaves the outcome unknown
 	working    atomic.Bool // it is running somebody's text
+
+	since atomic.Int64 // database.written before it began to read
 }
 
 // access says how a connection is opened.
@@ -215,7 +217,11 @@ func (c *conn) watch(how access) {
 		return
 	}
 	c.c.WALHook(func(_ *sqlite3.Conn, _ string, pages int) error {
-		c.db.logged.Store(int64(pages))
+		grown := int64(pages) - c.db.logged.Swap(int64(pages))
+		if grown < 0 { // the log has begun anew
+			grown = int64(pages)
+		}
+		c.db.written.Add(grown)
 		c.jail.settle(true)
 		c.db.commits.Add(1)
 		c.db.r.stats.commits.Add(1)
@@ -349,6 +355,9 @@ func (c *conn) start(ctx context.Context, m mode) {
 	c.intr.arm(ctx, "limits.query_time", limits.QueryTime, stream)
 	c.guard.mode, c.guard.refusal, c.guard.several, c.place = m, nil, false, 0
 	c.jail.trouble = nil
+	if c.viewing || c.broken || c.c.GetAutocommit() {
+		c.since.Store(c.db.written.Load())
+	}
 	c.working.Store(true)
 }
 

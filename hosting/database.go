@@ -30,6 +30,8 @@ type database struct {
 
 	commits     atomic.Uint64
 	logged      atomic.Int64 // pages in the log after the last commit
+	written     atomic.Int64 // pages that were written to the log, since the database was opened
+	logFull     atomic.Bool  // a transaction had no room in the log
 	incarnation catalog.ID
 	found       atomic.Bool // the file is there
 

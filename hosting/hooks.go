@@ -39,13 +39,15 @@ type Hooks struct {
 }
 
 // EndReaders ends everybody who reads the database now, because they keep its
-// log from being emptied. It does not wait for their end.
+// log from being emptied, and stops the sinks that are [Stopper]s. It does not wait
+// for their end.
 func (r *InProcess) EndReaders(id DB) {
 	r.mu.Lock()
 	db := r.open[id]
 	r.mu.Unlock()
 	if db != nil {
-		db.endLongReaders()
+		db.endLongReaders(0)
+		db.stopSinks()
 	}
 }
 

@@ -2,6 +2,7 @@ package hosting
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // timers. One belongs to each connection and is armed anew for each request, so
 // that a query costs no allocation and no goroutine for its deadline.
 //
-// Only kill may be called from another goroutine.
+// Only kill, killRequest and stopSink may be called from another goroutine.
 type interrupt struct {
 	context.Context // of the request; never nil
 
@@ -29,6 +30,9 @@ type interrupt struct {
 	blocked time.Duration // spent in the sink, not charged to budget
 
 	patience time.Duration // of those who wait to be committed with the text; 0: nobody does
+
+	sinking sync.Mutex // guards sink
+	sink    Stopper    // that the request hands its rows to; nil: none that can be stopped
 
 	handed time.Time // when the clock was read for a row that went to the sink; zero: settled
 	skip   int       // rows to hand over before the clock is read again
@@ -80,6 +84,44 @@ func (i *interrupt) kill(reason *fault.Error) {
 // meanwhile, nothing happens to what comes next.
 func (i *interrupt) killRequest(reason *fault.Error) {
 	i.killed.CompareAndSwap(nil, &killing{reason: reason, request: i.request.Load()})
+}
+
+// mayStop says which sink the request hands its rows to; nil: none any more.
+func (i *interrupt) mayStop(s Stopper) {
+	i.sinking.Lock()
+	defer i.sinking.Unlock()
+	i.sink = s
+}
+
+// stopSink keeps a request that was killed from waiting for its sink. It may be
+// called from any goroutine.
+func (i *interrupt) stopSink() {
+	i.sinking.Lock()
+	defer i.sinking.Unlock()
+	if i.sink != nil && i.killing() != nil {
+		i.sink.Stop()
+	}
+}
+
+// because returns why the request was killed in place of what its sink says, which
+// was stopped for that.
+func (i *interrupt) because(err error) error {
+	if err == nil {
+		return nil
+	}
+	if k := i.killing(); k != nil {
+		i.reason = k.reason
+		return k.reason
+	}
+	return err
+}
+
+// killing returns why the request is to end, or nil.
+func (i *interrupt) killing() *killing {
+	if k := i.killed.Load(); k != nil && (k.request == 0 || k.request == i.request.Load()) {
+		return k
+	}
+	return nil
 }
 
 // A killing is the wish that a connection end what it does.
@@ -158,7 +200,7 @@ func (i *interrupt) check(now time.Time) error {
 	if i.reason != nil {
 		return i.reason
 	}
-	if k := i.killed.Load(); k != nil && (k.request == 0 || k.request == i.request.Load()) {
+	if k := i.killing(); k != nil {
 		i.reason = k.reason
 		return i.reason
 	}

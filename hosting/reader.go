@@ -19,6 +19,7 @@ type readerPool struct {
 	idle   []*conn
 	open   int          // idle and in use
 	queued []chan *conn // each receives once: a connection, or nil, the place to open one
+	blind  bool         // nobody keeps a view; see keepViews
 }
 
 // take returns a connection, opened if need be. Who waits is served in order.
@@ -103,6 +104,9 @@ func (p *readerPool) give(c *conn) {
 func (p *readerPool) pass(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.blind && c != nil {
+		c.rollback()
+	}
 	switch {
 	case len(p.queued) > 0:
 		p.queued[0] <- c
@@ -122,6 +126,14 @@ func (p *readerPool) endViews() {
 	for _, c := range p.idle {
 		c.rollback()
 	}
+}
+
+// keepViews says whether connections that become idle keep what they see. They do
+// not while the writer waits for those who read from the log.
+func (p *readerPool) keepViews(keep bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.blind = !keep
 }
 
 // close closes the idle connections, which are all of them when nobody is in
@@ -207,11 +219,15 @@ func (c *conn) stream(st *statement, sink Sink, sum *catalog.Summary) (err error
 		sum.Rows, err = c.step(st, nil, nil)
 		return err
 	}
+	if s, ok := sink.(Stopper); ok {
+		c.intr.mayStop(s)
+		defer c.intr.mayStop(nil)
+	}
 	sum.Rows, err = c.step(st, sink.Columns, func(row catalog.Row) error {
 		if err := c.intr.handOver(); err != nil {
 			return err
 		}
-		return sink.Row(row)
+		return c.intr.because(sink.Row(row))
 	})
 	return err
 }

@@ -148,6 +148,14 @@ type Sink interface {
 	Row(catalog.Row) error
 }
 
+// A Stopper is a Sink that may wait for somebody slow. Stop, which may be called
+// from any goroutine and does not wait, makes its methods return soon, with an
+// error: a text that holds up others is ended, and why is what Run returns.
+type Stopper interface {
+	Sink
+	Stop()
+}
+
 // A Session is a connection of its own. Its methods must not be called at the
 // same time, except Close.
 type Session interface {

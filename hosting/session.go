@@ -183,11 +183,12 @@ func (s *session) InTransaction() bool {
 	return !s.closed && !s.conn.broken && !s.conn.c.GetAutocommit()
 }
 
-// reading reports whether the session may hold an older state of the database.
-func (s *session) reading() bool {
+// reading reports whether the session may hold a state of the database from when
+// no more pages had been written.
+func (s *session) reading(until int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.closed && (s.busy || !s.conn.broken && !s.conn.c.GetAutocommit())
+	return !s.closed && s.conn.since.Load() <= until && (s.busy || !s.conn.broken && !s.conn.c.GetAutocommit())
 }
 
 // Run implements Session.

@@ -189,6 +189,7 @@ func (f *storedFile) ReadAt(p []byte, off int64) (int, error) {
 func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
 	end := off + int64(len(p))
 	if limit := f.jail.db.r.limits.WALBytes; f.log && end > limit {
+		f.jail.db.logFull.Store(true)
 		f.jail.failed(fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20))
 		return 0, sqlite3.FULL
 	}

@@ -3,7 +3,6 @@ package hosting
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -24,9 +23,12 @@ type writerQueue struct {
 	queue []*turn
 	ended chan struct{} // closed when the goroutine that works ends; nil: there is none
 
-	// These belong to the goroutine that works, the connection then to close.
+	// These belong to the goroutine that works, then to close.
 	conn   *conn
-	placed bool // it has a place among those who may write at the same moment
+	placed bool          // it has a place among those who may write at the same moment
+	tried  int64         // pages in the log when it was last seen to; see checkpoint
+	inFile int64         // of them, in the file when it was last begun to copy beside the writer
+	beside chan struct{} // closed when the copying beside the writer has ended; nil: there was none
 }
 
 // A turn is a place in the queue: a text that writes, or something else that
@@ -196,72 +198,6 @@ func (q *writerQueue) drop() {
 	q.conn = nil
 }
 
-// checkpointPages is how large the log may grow, in pages, before what is in it
-// is copied to the file; less if limits.wal_bytes is small.
-const checkpointPages = 1000
-
-// checkpoint copies the log to the file once it is long, after the writer was
-// answered and without waiting for readers.
-func (q *writerQueue) checkpoint() {
-	logged := q.db.logged.Load()
-	if logged < min(checkpointPages, q.db.r.limits.WALBytes/4/pageSize) {
-		return
-	}
-	c, err := q.connection()
-	if err != nil {
-		q.db.r.logger.Warn("a checkpoint failed", "database", q.db.id.Database, "err", err)
-		return
-	}
-	q.db.readers.endViews()
-	left := c.checkpoint()
-	if !c.broken && left > 0 && logged*pageSize > q.db.r.limits.WALBytes/2 {
-		q.db.endLongReaders()
-		if f := q.db.r.hooks.LogFull; f != nil {
-			f(q.db.id)
-		}
-		c.checkpoint()
-	}
-	if q.db.logged.Store(0); c.broken {
-		q.drop()
-	}
-}
-
-// checkpoint copies what it can of the log to the file and returns how many
-// pages are left because somebody still reads an older state.
-func (c *conn) checkpoint() (left int) {
-	var err error
-	defer func() {
-		if err != nil {
-			c.db.r.logger.Warn("a checkpoint failed", "database", c.db.id.Database, "err", err)
-		}
-	}()
-	defer c.recovered(&err)
-	logged, copied, err := c.c.WALCheckpoint("main", sqlite3.CHECKPOINT_PASSIVE)
-	return logged - copied
-}
-
-// endLongReaders ends everybody who reads now, because one of them keeps the log
-// from beginning anew.
-func (db *database) endLongReaders() {
-	if db.r.down.Has(walls.LongReaders) {
-		return
-	}
-	limit := db.r.limits.WALBytes >> 20
-	for _, s := range db.openSessions() {
-		if s.reading() {
-			s.end(fault.New(fault.Conflict, "The transaction kept the log of the database from being emptied (limits.wal_bytes, %d MiB) and was rolled back; begin another", limit))
-		}
-	}
-	db.mu.Lock()
-	conns := slices.Collect(maps.Keys(db.conns))
-	db.mu.Unlock()
-	for _, c := range conns {
-		if c.reads && c.working.Load() {
-			c.intr.killRequest(fault.New(fault.TooLarge, "The query read for so long that the log of the database could not be emptied (limits.wal_bytes, %d MiB) and was ended; read in smaller parts", limit))
-		}
-	}
-}
-
 // close closes the connection of a database that nobody is in. The goroutine
 // that answered the last writer may still be at its checkpoint.
 func (q *writerQueue) close() {
@@ -271,6 +207,7 @@ func (q *writerQueue) close() {
 	if ended != nil {
 		<-ended
 	}
+	q.awaitCopy()
 	if q.conn != nil {
 		q.drop()
 	}
@@ -307,6 +244,12 @@ func (discard) Row(catalog.Row) error          { return nil }
 func (q *writerQueue) alone(t *turn) {
 	defer close(t.done)
 	q.enter()
+	if q.once(t); q.makesRoom(t) {
+		q.once(t)
+	}
+}
+
+func (q *writerQueue) once(t *turn) {
 	w := t.text
 	w.reset()
 	c, err := q.connection()

@@ -1,6 +1,10 @@
 package httpapi
 
 import (
+	"errors"
+	"sync/atomic"
+	"time"
+
 	"ayb"
 	"ayb/catalog"
 	"ayb/httpapi/wire"
@@ -14,6 +18,7 @@ var contentStream = []string{wire.ContentTypeStream}
 type stream struct {
 	*flow
 	columns bool
+	stopped atomic.Bool
 }
 
 // stream runs a query and answers with a stream.
@@ -35,7 +40,19 @@ func (s *stream) Columns(columns []catalog.Column) error {
 
 // Row takes a row.
 func (s *stream) Row(row catalog.Row) error {
+	if s.stopped.Load() {
+		return errStopped
+	}
 	return s.add(func(b []byte) []byte { return wire.AppendValues(b, row) })
+}
+
+var errStopped = errors.New("httpapi: the client was too slow, and others waited")
+
+// Stop makes a stream end whose client takes no rows, while others wait for what
+// they are read from. The client sees that its connection broke.
+func (s *stream) Stop() {
+	s.stopped.Store(true)
+	s.x.control.SetWriteDeadline(time.Unix(1, 0))
 }
 
 // complete sends the last line and what is left.

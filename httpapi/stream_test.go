@@ -164,8 +164,13 @@ func (r *watchedRunner) Run(ctx context.Context, job hosting.Job, sink hosting.S
 // watched starts a server whose queries are watched.
 func watched(t *testing.T, opt *httpapi.Options) (*fixture, *watchedRunner) {
 	t.Helper()
+	return watchedWithin(t, hosting.Limits{}, opt)
+}
+
+func watchedWithin(t *testing.T, limits hosting.Limits, opt *httpapi.Options) (*fixture, *watchedRunner) {
+	t.Helper()
 	data := t.TempDir()
-	inner, err := hosting.NewInProcess(hosting.Config{Dir: filepath.Join(data, "owners")})
+	inner, err := hosting.NewInProcess(hosting.Config{Dir: filepath.Join(data, "owners"), Limits: limits})
 	must(t, err)
 	t.Cleanup(func() { inner.Close() })
 	r := &watchedRunner{Runner: inner, begun: make(chan struct{}, 100), ended: make(chan error, 100)}
@@ -362,6 +367,47 @@ func TestStream_a_client_that_stops_reading_is_left(t *testing.T) {
 	fmt.Fprintf(conn, "POST /v1/alice/test/query HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\nContent-Length: %d\r\n\r\n%s", alice, acceptStream, len(endless), endless)
 	if err := <-runner.ended; err == nil {
 		t.Error("the query ended well")
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	must(t, err)
+	if _, err := io.Copy(io.Discard, answer.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the answer ended with %v, as if it were whole", err)
+	}
+}
+
+// TestStream_a_client_that_stops_reading_makes_way holds limits.wal_bytes where SQL runs
+// within the server: who takes no rows does not keep the log from being emptied.
+func TestStream_a_client_that_stops_reading_makes_way(t *testing.T) {
+	f, runner := watchedWithin(t, hosting.Limits{WALBytes: 1 << 20}, &httpapi.Options{Stall: time.Hour})
+	alice := f.token("alice", nil)
+	f.MustDatabase("alice/test", "CREATE TABLE t(a); INSERT INTO t VALUES (zeroblob(100000))")
+	conn, err := net.Dial("tcp", f.Listener.Addr().String())
+	must(t, err)
+	defer conn.Close()
+	const rows = "SELECT a FROM t, (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT i FROM n)"
+	for len(runner.begun) > 0 {
+		<-runner.begun
+	}
+	for len(runner.ended) > 0 {
+		<-runner.ended
+	}
+	fmt.Fprintf(conn, "POST /v1/alice/test/query HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s\r\nContent-Length: %d\r\n\r\n%s", alice, acceptStream, len(rows), rows)
+	<-runner.begun
+	var ended error
+	for i := 0; ended == nil; i++ {
+		if i > 500 {
+			t.Fatal("the stream goes on")
+		}
+		f.query(alice, "alice/test", "UPDATE t SET a = randomblob(100000)")
+		for len(runner.begun) > 0 {
+			<-runner.begun
+		}
+		for len(runner.ended) > 0 && ended == nil {
+			ended = <-runner.ended
+		}
+	}
+	if !errors.Is(ended, ayb.ErrTooLarge) || !strings.Contains(ended.Error(), "limits.wal_bytes") {
+		t.Errorf("the stream ended with %v", ended)
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	must(t, err)

@@ -130,7 +130,7 @@ func (c *config) limitSettings() []*setting {
 		entry("copies", numberValue{&l.Copies, 1, 10_000}, "Exports and imports under way at once; each has up to a copy of a database on the disk."),
 		entry("account_copies", numberValue{&l.AccountCopies, 1, 10_000}, "Those of one account, or one address without."),
 		entry("temp_bytes", sizeValue{&l.TempBytes, 1, 0}, "Temporary files of one owner."),
-		entry("wal_bytes", sizeValue{&l.WALBytes, 1 << 20, 0}, "Write-ahead log of a database."),
+		entry("wal_bytes", sizeValue{&l.WALBytes, 1 << 20, 0}, "Write-ahead log of a database. Who reads for so long that it can't be emptied is ended."),
 		entry("disk_reserve", sizeValue{&l.DiskReserve, 1, 0}, "What stays free of the disk: snapshots, restores, imports and exports that would leave less are refused."),
 		entry("readers", numberValue{&l.Readers, 1, 1000}, "Reads of a database at once."),
 		entry("queued_reads", numberValue{&l.QueuedReads, 1, 1_000_000}, "Reads that wait, per database."),

@@ -3,7 +3,6 @@ package hostingtest
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -23,7 +22,6 @@ func sessionBoundsChecks() []check {
 		{"a_waiting_session_can_be_cancelled", sessionCancelWait},
 		{"a_waiting_session_is_busy_in_time", sessionBusyWait},
 		{"readers_are_not_held_up_by_sessions", sessionReaders},
-		{"a_long_reader_cannot_make_the_log_grow_for_ever", sessionLog},
 	}
 }
 
@@ -208,25 +206,4 @@ func sessionReaders(t *testing.T, s *suite) {
 	d.expect("1", "SELECT a FROM t")
 	d.session(hosting.Write).expect("1", "SELECT a FROM t")
 	free()
-}
-
-// sessionLog writes while a session holds an old state of the database, so that
-// the write-ahead log cannot begin anew.
-func sessionLog(t *testing.T, s *suite) {
-	const bound = 1 << 20
-	d := s.host(t, hosting.Limits{WALBytes: bound}).database("CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(100000))")
-	se := d.session(hosting.Read)
-	se.exec("BEGIN", "SELECT count(*) FROM t")
-	for i := range 100 {
-		if err := d.try(hosting.Write, "UPDATE t SET a = randomblob(100000)"); err != nil {
-			t.Fatalf("write %d: %v", i, err)
-		}
-	}
-	for _, file := range files(t, d.dir) {
-		if info, err := os.Stat(file); err != nil || info.Size() > 3*bound {
-			t.Errorf("%s has %d bytes, the bound is %d", file, info.Size(), bound)
-		}
-	}
-	wantKind(t, "the long reader", se.try("SELECT count(*) FROM t"), fault.Conflict, fault.TooLarge)
-	d.expect("1", "SELECT count(*) FROM t")
 }

@@ -46,6 +46,9 @@ func newGate() *gate {
 
 func (g *gate) Columns([]catalog.Column) error { return nil }
 
+// Stop implements [hosting.Stopper].
+func (g *gate) Stop() { g.open() }
+
 func (g *gate) Row(catalog.Row) error {
 	g.once.Do(func() { close(g.reached) })
 	<-g.opened

@@ -51,6 +51,7 @@ func Run(t *testing.T, open Open, opts *Options) {
 		{"bounds", boundsChecks()},
 		{"size", sizeChecks()},
 		{"queue", queueChecks()},
+		{"log", logChecks()},
 		{"stream", streamChecks()},
 		{"unwritten", unwrittenChecks()},
 		{"extension", extensionChecks()},

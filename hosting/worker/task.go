@@ -63,6 +63,9 @@ func (t *task) refuse() {
 	t.grant(0)
 }
 
+// Stop implements hosting.Stopper: who does not take the rows holds up others.
+func (t *task) Stop() { t.refuse() }
+
 // grant adds credit. It may be called from any goroutine.
 func (t *task) grant(n int64) {
 	t.credit.Add(n)
@@ -164,11 +167,11 @@ func (t *task) spend(n int) (int, error) {
 		since := time.Now()
 		t.stuck.Store(true)
 		for t.credit.Load() <= 0 {
+			if t.refused.Load() {
+				return 0, errCancelled
+			}
 			select {
 			case <-t.refill:
-				if t.refused.Load() {
-					return 0, errCancelled
-				}
 			case <-t.ended:
 				return 0, errCancelled
 			}

@@ -86,8 +86,12 @@ type Engine struct {
 	disk    disk
 	// copying bounds the exports and imports that are under way.
 	copying shares
+	// working notes for whom they are made, and snapshots.
+	working workNotes
 	// measuring holds the owners whose databases are being added up.
 	measuring locks
+	// sums are what is told of owners with many databases.
+	sums ownerSums
 	// purging is held by the purge that runs.
 	purging locks
 	// deletions is held while a deleted thing is brought back, and guards expired.
@@ -148,7 +152,7 @@ func Open(ctx context.Context, cfg Config) (_ *Engine, err error) {
 		// They take room and do no other harm: the metadata says what is current.
 		e.log.Warn("files that a transfer left behind are removed later", "error", err)
 	}
-	if err := hosting.Sweep(e.cfg.owners()); err != nil {
+	if err := e.sweepWork(); err != nil {
 		e.log.Warn("temporary files could not be removed", "error", err)
 	}
 	e.journal = newJournal(e.store, e.ids, e.cfg)
@@ -161,6 +165,7 @@ func newEngine(cfg Config) *Engine {
 	e := &Engine{cfg: cfg.withDefaults(), calls: newGate(), stop: func() {}}
 	e.log, e.ids = e.cfg.Logger, &ids{now: e.cfg.Now, random: e.cfg.Random}
 	e.copying.all, e.copying.each = e.cfg.Limits.Copies, e.cfg.Limits.AccountCopies
+	e.working.dir, e.working.owners = filepath.Join(e.cfg.DataPath, "working"), e.cfg.owners()
 	e.disk = disk{dir: e.cfg.owners(), reserve: e.cfg.Limits.DiskReserve, free: durable.Free}
 	e.requests, e.failures = newRateLimit(e.cfg.RequestRate, e.cfg.Now), newRateLimit(failureRecords, e.cfg.Now)
 	return e

@@ -87,7 +87,7 @@ type DatabaseDetails struct {
 
 	// OwnerSize is what all databases of the owner have together, deleted ones that
 	// are kept included, and OwnerQuota what they may have; 0: no bound. They are
-	// set for those who may manage the database.
+	// set for those who may manage the database. The first is as [Usage] has it.
 	OwnerSize, OwnerQuota int64
 
 	// Proven is as of when a drill has proven that the database can be restored:

@@ -107,6 +107,11 @@ func (c *call) copyTo(ctx context.Context, w io.Writer) error {
 	}
 	give = sync.OnceFunc(give)
 	defer give()
+	end, err := c.e.working.begin(c.database.Owner)
+	if err != nil {
+		return err
+	}
+	defer end()
 	_, err = c.e.runner.Copy(ctx, fileOf(c.database), hosting.CopyVacuum, &handedOver{w, give})
 	return err
 }

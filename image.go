@@ -152,6 +152,11 @@ func (img *image) copy(ctx context.Context, from hosting.DB, method hosting.Copy
 		return err
 	}
 	defer give()
+	end, err := img.e.working.begin(from.Owner)
+	if err != nil {
+		return err
+	}
+	defer end()
 	err = img.e.disk.watched(ctx, func(ctx context.Context) error {
 		_, err := img.e.runner.CopyTo(ctx, from, method, img.file.Version)
 		return err
@@ -205,7 +210,7 @@ func (img *image) adopt(ctx context.Context, depth hosting.CheckDepth) error {
 
 // makeFirst makes the image the first version of a database that is created after
 // it. If it never is, because the machine fails, the note says what to remove.
-func (img *image) makeFirst(db Database) error {
+func (img *image) makeFirst(ctx context.Context, db Database) error {
 	was := img.notePath()
 	img.first = db.Version
 	if err := os.Rename(was, img.notePath()); err != nil {
@@ -214,7 +219,17 @@ func (img *image) makeFirst(db Database) error {
 	if err := durable.SyncDir(img.e.imageNotes()); err != nil {
 		return unmovable(err)
 	}
-	return unmovable(img.e.renameVersion(img.file, db.Version))
+	return img.e.whileReleased(ctx, fileOf(db), func() error { return unmovable(img.e.renameVersion(img.file, db.Version)) })
+}
+
+// whileReleased has the Runner know that a file comes or goes.
+func (e *Engine) whileReleased(ctx context.Context, file hosting.DB, do func() error) error {
+	resume, err := e.release(ctx, file)
+	if err != nil {
+		return err
+	}
+	defer resume()
+	return do()
 }
 
 func (e *Engine) imageNotes() string { return filepath.Join(e.cfg.DataPath, "images") }
@@ -252,7 +267,7 @@ func (img *image) sweep(ctx context.Context) error {
 		case errors.Is(err, fault.NotFound):
 			first := img.file
 			first.Version = img.first
-			if err := img.e.removeVersion(first); err != nil {
+			if err := img.e.whileReleased(ctx, first, func() error { return img.e.removeVersion(first) }); err != nil {
 				return err
 			}
 		case err != nil:

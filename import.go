@@ -191,6 +191,11 @@ func (im *importing) run(ctx context.Context, r io.Reader, size int64) (Imported
 		return Imported{}, err
 	}
 	defer unclaim()
+	end, err := e.working.begin(c.database.Owner)
+	if err != nil {
+		return Imported{}, err
+	}
+	defer end()
 	remove, err := c.receive(ctx, im.upload.ID, r)
 	defer remove()
 	if err != nil {
@@ -232,7 +237,7 @@ func (im *importing) create(ctx context.Context) (Imported, error) {
 		return Imported{}, err
 	}
 	defer img.discard()
-	if err := img.makeFirst(db); err != nil {
+	if err := img.makeFirst(ctx, db); err != nil {
 		return Imported{}, err
 	}
 	if err := e.store.CreateDatabase(ctx, db); err != nil {

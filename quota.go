@@ -2,6 +2,8 @@ package ayb
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"ayb/auth"
 	"ayb/catalog"
@@ -11,7 +13,10 @@ import (
 
 // Usage is what an entity uses of a server, and what it may use.
 type Usage struct {
-	Bytes     int64 // of all its databases as of their last commits; deleted ones count until they are removed for good
+	// Bytes is what all its databases have as of their last commits. Deleted ones count
+	// until they are removed for good. Of an entity with more than a thousand databases
+	// it may be as of a while ago: half a second for each thousand.
+	Bytes     int64
 	Databases int64 // how many it has, without deleted ones
 
 	// What it may have; 0: no bound. These are its quota and, where that says
@@ -114,7 +119,7 @@ func (e *Engine) usage(ctx context.Context, ent Entity) (u EntityUsage, err erro
 	if u.Databases, err = e.store.CountDatabases(ctx, ent.ID); err != nil {
 		return u, err
 	}
-	if u.Bytes, err = e.ownerSize(ctx, ent.ID); err != nil {
+	if u.Bytes, err = e.tellOwnerSize(ctx, ent.ID); err != nil {
 		return u, err
 	}
 	limits := &e.cfg.Limits
@@ -132,7 +137,65 @@ func (e *Engine) ownerSize(ctx context.Context, owner ID) (int64, error) {
 		return 0, err
 	}
 	defer unlock()
-	return hosting.OwnerSize(ctx, e.cfg.owners(), owner)
+	sum, databases, err := hosting.OwnerSize(ctx, e.cfg.owners(), owner)
+	if err == nil && databases >= manyDatabases {
+		e.sums.put(owner, ownerSum{bytes: sum, until: e.now().Add(time.Duration(databases) * sumAge)})
+	}
+	return sum, err
+}
+
+// Of an owner with many databases it is told for a while what they had together: adding
+// up a hundred thousand takes seconds. Nobody decides by that.
+const (
+	manyDatabases = 1000
+	sumAge        = time.Millisecond / 2 // for each database
+)
+
+// ownerSums are the sums that are told of owners with many databases. The zero value
+// is ready.
+type ownerSums struct {
+	mu sync.Mutex
+	of map[ID]ownerSum
+}
+
+type ownerSum struct {
+	bytes int64
+	until time.Time // when it is to be added up again
+}
+
+func (s *ownerSums) put(owner ID, sum ownerSum) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of == nil {
+		s.of = map[ID]ownerSum{}
+	}
+	s.of[owner] = sum
+}
+
+func (s *ownerSums) get(owner ID) (sum ownerSum, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum, ok = s.of[owner]
+	return sum, ok
+}
+
+// tellOwnerSize returns what all databases of an owner have together, or had a while
+// ago if there are many. Nobody but the first waits until they are added up.
+func (e *Engine) tellOwnerSize(ctx context.Context, owner ID) (int64, error) {
+	sum, ok := e.sums.get(owner)
+	if !ok {
+		return e.ownerSize(ctx, owner)
+	}
+	if now := e.now(); now.After(sum.until) {
+		// Whoever comes meanwhile is told the same.
+		e.sums.put(owner, ownerSum{sum.bytes, now.Add(time.Minute)})
+		e.background.Go(func() {
+			if _, err := e.ownerSize(e.life, owner); err != nil && e.life.Err() == nil {
+				e.log.Warn("the databases of an owner can't be added up; what was told last is told again", "owner", owner, "error", err)
+			}
+		})
+	}
+	return sum.bytes, nil
 }
 
 // quota returns the bounds of the database that the call is about.
@@ -158,7 +221,7 @@ func (c *call) measure(ctx context.Context, d *DatabaseDetails) (err error) {
 		d.Quota = quota.DatabaseBytes
 	}
 	if d.CanManage {
-		d.OwnerSize, err = c.e.ownerSize(ctx, c.database.Owner)
+		d.OwnerSize, err = c.e.tellOwnerSize(ctx, c.database.Owner)
 		d.OwnerQuota = quota.OwnerBytes
 	}
 	return err

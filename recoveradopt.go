@@ -186,7 +186,7 @@ func (r *recovery) adoptAs(ctx context.Context, d *RecoveredDatabase, place snap
 		if err := r.note(*d); err != nil {
 			return err
 		}
-		if err := img.makeFirst(db); err != nil {
+		if err := img.makeFirst(ctx, db); err != nil {
 			return err
 		}
 		refused = e.store.AdoptDatabase(ctx, db, place.String())

@@ -140,7 +140,7 @@ func (r *restore) into(ctx context.Context, p Principal, ref string) (_ Database
 	if err := r.fetch(ctx, img, room{owner: db.Owner, quota: c.quota()}); err != nil {
 		return Database{}, err
 	}
-	if err := img.makeFirst(db); err != nil {
+	if err := img.makeFirst(ctx, db); err != nil {
 		return Database{}, err
 	}
 	if err := r.e.store.CreateDatabase(ctx, db); err != nil {

@@ -164,7 +164,7 @@ func TestBatch_a_full_disk_is_told_to_those_it_is_too_small_for(t *testing.T) {
 func TestBatch_what_the_owner_has_no_room_for_keeps_nobody_else_from_writing(t *testing.T) {
 	h := newHarness(t, Limits{})
 	h.must("CREATE TABLE t(a)")
-	size, err := OwnerSize(t.Context(), h.dir, h.db.Owner)
+	size, _, err := OwnerSize(t.Context(), h.dir, h.db.Owner)
 	if err != nil {
 		t.Fatal(err)
 	}

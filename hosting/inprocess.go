@@ -80,13 +80,13 @@ type InProcess struct {
 	disk     vfs.VFS    // below the jails; tests make it fail
 	making   sync.Mutex // of the template
 	template []byte     // a database without tables, in WAL mode; nil: not made yet
-	owners   sync.Map   // catalog.ID to *owner
 	closing  atomic.Bool
 	stats    counters
 
-	mu   sync.Mutex
-	open map[DB]*database
-	lru  *list.List // of *database, the most recently used first
+	mu     sync.Mutex
+	open   map[DB]*database
+	lru    *list.List // of *database, the most recently used first
+	owners map[catalog.ID]*owner
 }
 
 var _ Runner = (*InProcess)(nil)
@@ -118,7 +118,7 @@ func NewInProcess(config Config) (*InProcess, error) {
 	r := &InProcess{
 		dir: config.Dir, limits: config.Limits.WithDefaults(), now: config.Now, random: config.Random, logger: config.Logger,
 		tmp: config.Temp, shared: config.Shared, killable: config.Killable, hooks: config.Hooks, down: config.Walls,
-		disk: vfs.Find(""), open: map[DB]*database{}, lru: list.New(),
+		disk: vfs.Find(""), open: map[DB]*database{}, lru: list.New(), owners: map[catalog.ID]*owner{},
 	}
 	if config.Writers > 0 {
 		r.writers = make(gate, config.Writers)
@@ -197,6 +197,7 @@ func (r *InProcess) enter(ctx context.Context, id DB) (*database, error) {
 func (r *InProcess) add(id DB) *database {
 	db := newDatabase(r, id)
 	r.open[id] = db
+	db.owner.handles++
 	db.place = r.lru.PushFront(db)
 	return db
 }
@@ -253,6 +254,7 @@ func (r *InProcess) drop(db *database) {
 	}
 	delete(r.open, db.id)
 	r.lru.Remove(db.place)
+	r.disown(db.owner)
 	close(db.held)
 }
 
@@ -326,8 +328,9 @@ func (r *InProcess) Release(ctx context.Context, id DB) (func(), error) {
 	r.mu.Lock()
 	db.released = true
 	r.mu.Unlock()
+	adjust := db.owner.watch(db)
 	return func() {
-		db.owner.forget()
+		adjust()
 		r.drop(db)
 	}, nil
 }

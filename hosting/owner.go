@@ -14,8 +14,10 @@ import (
 // An owner is what the databases of one tenant share: the directory of its
 // temporary files and the meters of what it uses.
 type owner struct {
-	r    *InProcess
-	path string
+	r       *InProcess
+	id      catalog.ID
+	path    string
+	handles int // of its databases that are there; guarded by r.mu
 
 	temp   atomic.Int64 // bytes of temporary files
 	making sync.Mutex   // of the temporary directory
@@ -25,17 +27,30 @@ type owner struct {
 
 	sizing   sync.Mutex // guards what follows, and the sizes of the databases
 	measured bool
-	sum      int64 // bytes of all databases, claims included, once measured
+	measures int          // counts how often they were
+	sum      int64        // bytes of all databases, claims included, once measured
+	files    atomic.Int64 // how many there were when they were measured
 }
 
-// owner returns what is known of an owner. There is one for each owner whose
-// database was opened since the Runner was made.
+// owner returns what is known of an owner. The caller holds r.mu.
 func (r *InProcess) owner(id catalog.ID) *owner {
-	if o, ok := r.owners.Load(id); ok {
-		return o.(*owner)
+	o := r.owners[id]
+	if o == nil {
+		o = &owner{r: r, id: id, path: OwnerPath(r.dir, id)}
+		r.owners[id] = o
 	}
-	o, _ := r.owners.LoadOrStore(id, &owner{r: r, path: OwnerPath(r.dir, id)})
-	return o.(*owner)
+	return o
+}
+
+// manyFiles is how many databases an owner has whose sum is worth more than the memory
+// that it takes to remember it.
+const manyFiles = 100
+
+// disown forgets an owner of whom no database is open any more. The caller holds r.mu.
+func (r *InProcess) disown(o *owner) {
+	if o.handles--; o.handles == 0 && o.files.Load() < manyFiles {
+		delete(r.owners, o.id)
+	}
 }
 
 // tempDir makes the directory for temporary files. What a process that was
@@ -109,8 +124,9 @@ func (o *owner) measure() error {
 		}
 		return true
 	})
-	sum := int64(0)
+	sum, files := int64(0), int64(0)
 	err := eachFile(o.path, func(path string) error {
+		files++
 		size, ok := known[path]
 		var err error
 		if !ok {
@@ -123,14 +139,30 @@ func (o *owner) measure() error {
 		return err
 	}
 	o.sum, o.measured = sum, true
+	o.measures++
+	o.files.Store(files)
 	return nil
 }
 
-// forget makes the next call of used measure anew: files have come or gone.
-func (o *owner) forget() {
+// watch is called when a database was closed so that somebody may move its file, or
+// put one there. The function that it returns, called when that is over, changes the
+// sum by as much. If that is not possible, the next call of used measures anew.
+func (o *owner) watch(db *database) (adjust func()) {
+	if IsImage(db.id.Version) {
+		return func() {} // of the sum it is no part
+	}
 	o.sizing.Lock()
 	defer o.sizing.Unlock()
-	o.measured = false
+	measures := o.measures
+	before, _, err := fileSize(db.path)
+	return func() {
+		o.sizing.Lock()
+		defer o.sizing.Unlock()
+		after, _, err2 := fileSize(db.path)
+		if o.sum += after - before; err != nil || err2 != nil || o.measures != measures {
+			o.measured = false
+		}
+	}
 }
 
 // weigh takes the size of a database from its files, before it is written for

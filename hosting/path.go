@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"ayb/catalog"
 )
@@ -71,19 +72,44 @@ func Open(dir string, db DB) (*os.File, error) {
 	return f, nil
 }
 
-// Sweep removes what a process that was killed has left in the directories for
-// temporary files and for uploads of all owners. No Runner may be running anything below
-// dir. What can't be removed does not keep the rest; the errors are joined.
-func Sweep(dir string) error {
-	var errs []error
-	for _, name := range []string{tmpName + "*", incoming} {
-		found, err := filepath.Glob(filepath.Join(dir, "*", "*", name, "*"))
-		errs = append(errs, err)
-		for _, path := range found {
-			errs = append(errs, os.RemoveAll(path))
-		}
+// Sweep removes what a process that was killed has left in the directories of an owner
+// for temporary files and for uploads. No Runner may be running anything of the
+// owner's. What can't be removed does not keep the rest; the errors are joined.
+func Sweep(dir string, owner catalog.ID) error {
+	found, err := Unswept(dir, owner)
+	errs := []error{err}
+	for _, path := range found {
+		errs = append(errs, os.RemoveAll(path))
 	}
 	return errors.Join(errs...)
+}
+
+// Unswept returns the paths of what Sweep would remove. Links are not followed: whoever
+// runs SQL may write to the owner's directory.
+func Unswept(dir string, owner catalog.ID) (paths []string, err error) {
+	isTemporary := func(name string) bool { return strings.HasPrefix(name, tmpName) || name == incoming }
+	err = eachDir(OwnerPath(dir, owner), isTemporary, func(temporary string) error {
+		entries, err := os.ReadDir(temporary)
+		for _, e := range entries {
+			paths = append(paths, filepath.Join(temporary, e.Name()))
+		}
+		return err
+	})
+	return paths, err
+}
+
+// Owners calls f with each owner that has a directory below dir. It takes time with
+// their number.
+func Owners(dir string, f func(owner catalog.ID) error) error {
+	return eachDir(dir, isShard, func(shard string) error {
+		return eachDir(shard, isID, func(path string) error {
+			owner, err := catalog.ParseID(filepath.Base(path))
+			if err != nil {
+				return err
+			}
+			return f(owner)
+		})
+	})
 }
 
 // shard spreads ids over 256 directories. An id begins with the time it was

@@ -36,21 +36,22 @@ func Size(dir string, id DB) (int64, error) {
 }
 
 // OwnerSize returns the sizes of all databases of an owner together, as Size does
-// for one. Those that are deleted and not yet removed for good count. Errors:
-// Unavailable, the context's.
-func OwnerSize(ctx context.Context, dir string, owner catalog.ID) (sum int64, err error) {
+// for one, and how many there are. Those that are deleted and not yet removed for good
+// count. Errors: Unavailable, the context's.
+func OwnerSize(ctx context.Context, dir string, owner catalog.ID) (sum int64, databases int, err error) {
 	err = eachFile(OwnerPath(dir, owner), func(path string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		size, _, err := fileSize(path)
 		sum += size
+		databases++
 		return err
 	})
 	if ctx.Err() != nil {
-		return 0, ctx.Err()
+		return 0, 0, ctx.Err()
 	}
-	return sum, unsized(err)
+	return sum, databases, unsized(err)
 }
 
 func unsized(err error) error {

@@ -257,6 +257,8 @@ func (db *database) settleIn(place, fresh string, quota Quota) error {
 	if err := errors.Join(durable.SyncDir(filepath.Dir(target)), db.weighed()); err != nil {
 		return unadoptable(err)
 	}
-	o.sum += db.size
+	if !IsImage(db.id.Version) {
+		o.sum += db.size
+	}
 	return nil
 }

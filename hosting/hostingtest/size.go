@@ -43,7 +43,7 @@ func (d *database) told(t *testing.T, when string, all ...*database) {
 		}
 		sum += size
 	}
-	if got, err := hosting.OwnerSize(t.Context(), d.dir, d.job.Owner); err != nil || got != sum {
+	if got, _, err := hosting.OwnerSize(t.Context(), d.dir, d.job.Owner); err != nil || got != sum {
 		t.Errorf("%s: the owner's size is told as %d, is %d, %v", when, got, sum, err)
 	}
 }

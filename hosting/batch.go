@@ -118,7 +118,7 @@ func (b *batch) next() *turn {
 	q := b.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.queue) > 0 && len(b.turns) < q.db.r.limits.BatchWrites && b.kept < batchKept && time.Since(b.began) < batchTime && q.joins(q.queue[0]) {
+	for q.queue.len() > 0 && len(b.turns) < q.db.r.limits.BatchWrites && b.kept < batchKept && time.Since(b.began) < batchTime && q.joins(q.queue.first()) {
 		if t := q.pop(); t.begin() {
 			return t
 		}

@@ -57,6 +57,7 @@ func (q *writerQueue) checkpoint() {
 		return
 	}
 	q.tried = logged
+	q.leave() // there may be waiting to do
 	if full || logged >= limit/4*3 {
 		q.emptyLog(0)
 		return
@@ -106,6 +107,7 @@ func (q *writerQueue) makesRoom(t *turn) bool {
 // whether it will. Readers who keep so many pages from being emptied are told to
 // end; those of them who wait for their sinks have these stopped a while later.
 func (q *writerQueue) emptyLog(pages int64) (emptied bool) {
+	q.leave()
 	q.awaitCopy()
 	if !q.endReaders(pages) && pages > 0 {
 		return false

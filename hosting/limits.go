@@ -20,6 +20,18 @@ func (l Limits) CheckText(st catalog.Statement) error {
 	return validText(st.SQL)
 }
 
+// CheckSessions refuses one more session of a caller who has so many of those that
+// are open on a database. Errors: Busy.
+func (l Limits) CheckSessions(open, mine int) error {
+	switch {
+	case open >= l.Sessions:
+		return fault.Refuse(fault.Sessions, "This database has limits.sessions (%d) sessions open; close one, or try again", l.Sessions)
+	case mine >= share(l.Sessions):
+		return fault.Refuse(fault.Sessions, "You have %d of the %d sessions open that this database may have (limits.sessions), and the rest is for others; close one, or try again", mine, l.Sessions)
+	}
+	return nil
+}
+
 // WithDefaults returns the limits with every zero field set to its default.
 func (l Limits) WithDefaults() Limits {
 	for _, d := range []struct {

@@ -2,7 +2,6 @@ package hosting
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"ayb/catalog"
@@ -17,60 +16,87 @@ type readerPool struct {
 
 	mu     sync.Mutex
 	idle   []*conn
-	open   int          // idle and in use
-	queued []chan *conn // each receives once: a connection, or nil, the place to open one
-	blind  bool         // nobody keeps a view; see keepViews
+	open   int               // idle and in use
+	used   map[Caller]int    // how many each caller uses
+	queued queue[chan *conn] // each receives once: a connection, or nil, the place to open one
+	blind  bool              // nobody keeps a view; see keepViews
 }
 
-// take returns a connection, opened if need be. Who waits is served in order.
-func (p *readerPool) take(ctx context.Context) (*conn, error) {
+// take returns a connection for a caller, opened if need be. Callers who wait are
+// served in turn. One caller alone never has all of the connections if there are more
+// than two.
+func (p *readerPool) take(ctx context.Context, caller Caller) (*conn, error) {
 	p.mu.Lock()
-	if n := len(p.idle); n > 0 {
-		c := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		p.mu.Unlock()
-		return p.usable(c)
+	if p.may(caller) {
+		if n := len(p.idle); n > 0 {
+			c := p.idle[n-1]
+			p.idle = p.idle[:n-1]
+			p.charge(caller)
+			p.mu.Unlock()
+			return p.usable(c, caller)
+		}
+		if p.open < p.db.r.limits.Readers {
+			p.open++
+			p.charge(caller)
+			p.mu.Unlock()
+			return p.fresh(caller)
+		}
 	}
-	if p.open < p.db.r.limits.Readers {
-		p.open++
-		p.mu.Unlock()
-		return p.fresh()
+	var full error
+	switch limit := p.db.r.limits.QueuedReads; {
+	case p.queued.len() >= limit:
+		full = fault.Refuse(fault.QueueFull, "More than limits.queued_reads (%d) queries wait to read this database; try again", limit)
+	case p.queued.waiting(caller) >= share(limit):
+		full = errCrowded
 	}
-	if limit := p.db.r.limits.QueuedReads; len(p.queued) >= limit {
+	if full != nil {
 		p.mu.Unlock()
-		return nil, fault.Refuse(fault.QueueFull, "More than limits.queued_reads (%d) queries wait to read this database; try again", limit)
+		return nil, full
 	}
 	turn := make(chan *conn, 1)
-	p.queued = append(p.queued, turn)
+	p.queued.push(caller, turn)
 	p.mu.Unlock()
 	p.db.r.stats.queuedReads.Add(1)
 	c, err := wait(ctx, p.db, turn, "a turn to read")
 	p.db.r.stats.queuedReads.Add(-1)
 	if err != nil {
-		p.abandon(turn)
+		p.abandon(turn, caller)
 		return nil, err
 	}
-	return p.usable(c)
+	return p.usable(c, caller)
+}
+
+// may reports whether a caller may use one more connection. The caller holds p.mu.
+func (p *readerPool) may(caller Caller) bool {
+	return p.used[caller] < share(p.db.r.limits.Readers)
+}
+
+// charge notes that a caller uses one more. The caller holds p.mu.
+func (p *readerPool) charge(caller Caller) {
+	if p.used == nil {
+		p.used = map[Caller]int{}
+	}
+	p.used[caller]++
 }
 
 // usable opens a connection if there is only the place for one, or if the one
 // that waited in the pool was told to end.
-func (p *readerPool) usable(c *conn) (*conn, error) {
+func (p *readerPool) usable(c *conn, caller Caller) (*conn, error) {
 	switch {
 	case c == nil:
-		return p.fresh()
+		return p.fresh(caller)
 	case !c.reusable():
 		c.close()
-		return p.fresh()
+		return p.fresh(caller)
 	}
 	return c, nil
 }
 
 // fresh opens a connection in a place that is already counted.
-func (p *readerPool) fresh() (*conn, error) {
+func (p *readerPool) fresh(caller Caller) (*conn, error) {
 	c, err := p.db.open(toRead)
 	if err != nil {
-		p.pass(nil)
+		p.pass(nil, caller)
 		return nil, err
 	}
 	return c, nil
@@ -78,39 +104,46 @@ func (p *readerPool) fresh() (*conn, error) {
 
 // abandon leaves the queue; a turn that came at the last moment goes on to the
 // next.
-func (p *readerPool) abandon(turn chan *conn) {
+func (p *readerPool) abandon(turn chan *conn, caller Caller) {
 	p.mu.Lock()
-	i := slices.Index(p.queued, turn)
-	if i >= 0 {
-		p.queued = slices.Delete(p.queued, i, i+1)
-	}
+	waited := p.queued.remove(caller, turn)
 	p.mu.Unlock()
-	if i < 0 {
-		p.pass(<-turn)
+	if !waited {
+		p.pass(<-turn, caller)
 	}
 }
 
-// give takes a connection back.
-func (p *readerPool) give(c *conn) {
+// give takes a connection back from a caller.
+func (p *readerPool) give(c *conn, caller Caller) {
 	if !c.reusable() {
 		c.close()
 		c = nil
 	}
-	p.pass(c)
+	p.pass(c, caller)
 }
 
-// pass hands a connection, or nil for the place of one, to the first of the
-// queue, or keeps it.
-func (p *readerPool) pass(c *conn) {
+// pass hands a connection that a caller has used, or nil for the place of one, to
+// the next of the queue, or keeps it.
+func (p *readerPool) pass(c *conn, caller Caller) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.used[caller]--; p.used[caller] == 0 {
+		delete(p.used, caller)
+	}
 	if p.blind && c != nil {
 		c.rollback()
 	}
+	if p.queued.len() > 0 {
+		if turn, ok := p.queued.popOf(func(next Caller) bool {
+			caller = next
+			return p.may(next)
+		}); ok {
+			p.charge(caller)
+			turn <- c
+			return
+		}
+	}
 	switch {
-	case len(p.queued) > 0:
-		p.queued[0] <- c
-		p.queued = slices.Delete(p.queued, 0, 1)
 	case c == nil:
 		p.open--
 	default:
@@ -151,11 +184,11 @@ func (p *readerPool) close() {
 // read runs a text on a connection for reading. It returns errWrites, with
 // nothing done, if the text holds a statement that writes.
 func (db *database) read(ctx context.Context, job *Job, text string, sink Sink) (sum catalog.Summary, err error) {
-	c, err := db.readers.take(ctx)
+	c, err := db.readers.take(ctx, job.Caller)
 	if err != nil {
 		return sum, err
 	}
-	defer db.readers.give(c)
+	defer db.readers.give(c, job.Caller)
 	c.start(ctx, readMode)
 	defer c.finish()
 	defer c.rest(&err)

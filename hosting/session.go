@@ -23,6 +23,8 @@ type session struct {
 	bulk  bool
 	quota Quota
 
+	caller Caller
+
 	release chan struct{} // ends the writer's turn; nil: it is not ours
 
 	mu     sync.Mutex
@@ -64,7 +66,7 @@ func (db *database) begin(job Job) (*session, error) {
 	if job.Class == Write && !db.exists() {
 		return nil, ErrUnwritten
 	}
-	s := &session{db: db, class: job.Class, how: toReadSession, bulk: job.Bulk, quota: job.Quota}
+	s := &session{db: db, class: job.Class, how: toReadSession, bulk: job.Bulk, quota: job.Quota, caller: job.Caller}
 	if job.Class == Write {
 		s.how = toSession
 	}
@@ -104,8 +106,14 @@ func (db *database) admit(s *session) error {
 	if db.ending != nil {
 		return db.ending
 	}
-	if limit := db.r.limits.Sessions; len(db.sessions) >= limit {
-		return fault.Refuse(fault.Sessions, "This database has limits.sessions (%d) sessions open; close one, or try again", limit)
+	mine := 0
+	for other := range db.sessions {
+		if other.caller == s.caller {
+			mine++
+		}
+	}
+	if err := db.r.limits.CheckSessions(len(db.sessions), mine); err != nil {
+		return err
 	}
 	db.sessions[s] = struct{}{}
 	return nil
@@ -188,7 +196,7 @@ func (s *session) InTransaction() bool {
 func (s *session) reading(until int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.closed && s.conn.since.Load() <= until && (s.busy || !s.conn.broken && !s.conn.c.GetAutocommit())
+	return !s.closed && s.conn != nil && s.conn.since.Load() <= until && (s.busy || !s.conn.broken && !s.conn.c.GetAutocommit())
 }
 
 // Run implements Session.
@@ -373,7 +381,7 @@ func (s *session) takeTurn(ctx context.Context) error {
 		return nil
 	}
 	granted, release := make(chan struct{}), make(chan struct{})
-	t := &turn{do: func() {
+	t := &turn{caller: s.caller, do: func() {
 		close(granted)
 		s.holdTurn(release)
 	}}

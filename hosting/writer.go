@@ -3,7 +3,6 @@ package hosting
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,12 +14,13 @@ import (
 )
 
 // A writerQueue is the one connection of a database that writes, and the queue
-// of what it is to do. A goroutine works the queue off and ends with it.
+// of what it is to do, callers in turn. A goroutine works the queue off and ends
+// with it.
 type writerQueue struct {
 	db *database
 
 	mu    sync.Mutex
-	queue []*turn
+	queue queue[*turn]
 	ended chan struct{} // closed when the goroutine that works ends; nil: there is none
 
 	// These belong to the goroutine that works, then to close.
@@ -34,10 +34,11 @@ type writerQueue struct {
 // A turn is a place in the queue: a text that writes, or something else that
 // is to be done when nobody writes.
 type turn struct {
-	text  *write // nil: none
-	do    func() // if there is no text
-	state atomic.Uint32
-	done  chan struct{}
+	caller Caller // whom to charge
+	text   *write // nil: none
+	do     func() // if there is no text
+	state  atomic.Uint32
+	done   chan struct{}
 }
 
 // A write is a text that writes, and what came of it, which belongs to the turn
@@ -67,11 +68,14 @@ const (
 func (q *writerQueue) push(t *turn) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if limit := q.db.r.limits.QueuedWrites; len(q.queue) >= limit {
+	switch limit := q.db.r.limits.QueuedWrites; {
+	case q.queue.len() >= limit:
 		return fault.Refuse(fault.QueueFull, "More than limits.queued_writes (%d) queries wait to write to this database; try again", limit)
+	case q.queue.waiting(t.caller) >= share(limit):
+		return errCrowded
 	}
 	t.done = make(chan struct{})
-	q.queue = append(q.queue, t)
+	q.queue.push(t.caller, t)
 	q.db.r.stats.queuedWrites.Add(1)
 	if q.ended == nil {
 		q.ended = make(chan struct{})
@@ -99,38 +103,34 @@ func (q *writerQueue) await(ctx context.Context, t *turn, ready <-chan struct{})
 func (q *writerQueue) remove(t *turn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if i := slices.Index(q.queue, t); i >= 0 {
-		q.queue = slices.Delete(q.queue, i, i+1)
+	if q.queue.remove(t.caller, t) {
 		q.db.r.stats.queuedWrites.Add(-1)
 	}
 }
 
-// next returns the first turn of the queue, or nil and ends the work.
+// next returns the turn that is next, or nil and ends the work.
 func (q *writerQueue) next() *turn {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.queue) == 0 {
+	if q.queue.len() == 0 {
 		close(q.ended)
-		q.queue, q.ended = nil, nil
+		q.ended = nil
 		return nil
 	}
 	return q.pop()
 }
 
-// pop takes the first turn off the queue, which has one. The caller holds q.mu.
+// pop takes the next turn off the queue, which has one. The caller holds q.mu.
 func (q *writerQueue) pop() *turn {
-	t := q.queue[0]
-	q.queue[0] = nil
-	q.queue = q.queue[1:]
 	q.db.r.stats.queuedWrites.Add(-1)
-	return t
+	return q.queue.pop()
 }
 
 // waiters returns how many turns are queued.
 func (q *writerQueue) waiters() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.queue)
+	return q.queue.len()
 }
 
 func (q *writerQueue) work() {
@@ -221,7 +221,7 @@ func (db *database) write(ctx context.Context, job Job, text string, lead bool, 
 	}
 	w := &write{ctx: ctx, job: &job, text: text, lead: lead, kept: rowBuffer{owner: db.owner, limit: db.r.limits.ResultBytes}}
 	defer w.kept.close()
-	t := &turn{text: w}
+	t := &turn{caller: job.Caller, text: w}
 	if err := db.writer.push(t); err != nil {
 		return catalog.Summary{}, err
 	}
@@ -243,13 +243,13 @@ func (discard) Row(catalog.Row) error          { return nil }
 // alone carries out a text in a transaction of its own.
 func (q *writerQueue) alone(t *turn) {
 	defer close(t.done)
-	q.enter()
 	if q.once(t); q.makesRoom(t) {
 		q.once(t)
 	}
 }
 
 func (q *writerQueue) once(t *turn) {
+	q.enter()
 	w := t.text
 	w.reset()
 	c, err := q.connection()

@@ -19,6 +19,10 @@ func queueChecks() []check {
 		{"a_reader_stuck_in_its_sink_blocks_no_writer", stuckReader},
 		{"waiting_is_not_execution", waitingIsFree},
 		{"databases_do_not_wait_for_each_other", separateQueues},
+		{"callers_write_in_turn", writersInTurn},
+		{"a_queue_that_one_caller_fills_has_room_for_others", roomToWait},
+		{"readers_of_one_caller_leave_room_for_others", roomToRead},
+		{"writers_do_not_keep_readers_waiting", readersBesideWriters},
 	}
 }
 
@@ -202,4 +206,114 @@ func separateQueues(t *testing.T, s *suite) {
 	b.expect("1", "SELECT a FROM t")
 	freeReader()
 	freeWriter()
+}
+
+// from returns the database as another caller sees it.
+func (d *database) from(address string) *database {
+	other := *d
+	other.job.Caller = hosting.Caller{Address: address}
+	return &other
+}
+
+// flood sends a write n times at once, and returns when so many are queued that are not
+// refused. Each tells what became of it.
+func (d *database) flood(n int, sql string) <-chan error {
+	d.t.Helper()
+	done, base := make(chan error, n), d.Stats()
+	for range n {
+		go func() { done <- d.try(hosting.Write, sql) }()
+	}
+	eventually(d.t, "the queue is full", func() bool {
+		stats := d.Stats()
+		return stats.QueuedWrites-base.QueuedWrites+int(stats.Failures-base.Failures) >= n
+	})
+	return done
+}
+
+// writersInTurn has one caller write after another has queued a hundred times as much.
+func writersInTurn(t *testing.T, s *suite) {
+	const many = 300
+	d := s.host(t, hosting.Limits{QueueTime: 2 * patience, SessionIdle: 2 * patience}).database("CREATE TABLE t (a INTEGER PRIMARY KEY, who)")
+	free := hold(d)
+	flooded := d.from("many").flood(many, "INSERT INTO t(who) VALUES ('many')")
+	others := d.from("few").flood(3, "INSERT INTO t(who) VALUES ('few')")
+	free()
+	for range many {
+		if err := await(t, "a write", flooded); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 3 {
+		if err := await(t, "a write of another", others); err != nil {
+			t.Error(err)
+		}
+	}
+	// A worker has some on its hands already, which come in turn too.
+	d.expect("1", "SELECT max(a) <= 100 FROM t WHERE who = 'few'")
+}
+
+func roomToWait(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{QueuedWrites: 8, QueueTime: 2 * patience, SessionIdle: 2 * patience}).database("CREATE TABLE t (a)")
+	free := hold(d)
+	flooded := d.from("many").flood(40, "INSERT INTO t VALUES (1)")
+	other := d.from("few").flood(1, "INSERT INTO t VALUES (2)")
+	free()
+	if err := await(t, "the write of another", other); err != nil {
+		t.Errorf("beside a flood: %v", err)
+	}
+	refused := 0
+	for range 40 {
+		if err := await(t, "a write", flooded); err != nil {
+			wantKind(t, "one of a flood", err, fault.Busy)
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("there was room for all: the test tests nothing")
+	}
+	d.expect(fmt.Sprint(41-refused), "SELECT count(*) FROM t")
+}
+
+func roomToRead(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{Readers: 4, QueueTime: 2 * patience}).database("CREATE TABLE t (a)")
+	many := d.from("many")
+	var frees []func()
+	for range 3 {
+		frees = append(frees, stick(many))
+	}
+	g := newGate()
+	t.Cleanup(g.open)
+	waits := background(func() error {
+		_, err := many.runTo(t.Context(), g, hosting.Read, endlessRows)
+		return err
+	})
+	d.from("few").expect("0", "SELECT count(*) FROM t")
+	select {
+	case <-g.reached:
+		t.Error("one caller has all of the readers")
+	default:
+	}
+	for _, free := range frees {
+		free()
+	}
+	g.open()
+	wantIs(t, "who had to wait", await(t, "the fourth", waits), errSink)
+}
+
+// readersBesideWriters reads while there are always more writes waiting than are being
+// carried out.
+func readersBesideWriters(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{QueueTime: 2 * patience}).database("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
+	free := hold(d) // and so nobody can write
+	flooded := d.from("many").flood(100, "INSERT INTO t VALUES (2)")
+	for range 20 {
+		d.from("few").expect("1", "SELECT count(*) FROM t")
+		d.from("many").expect("1", "SELECT count(*) FROM t")
+	}
+	free()
+	for range 100 {
+		if err := await(t, "a write", flooded); err != nil {
+			t.Error(err)
+		}
+	}
 }

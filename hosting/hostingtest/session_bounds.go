@@ -14,6 +14,7 @@ import (
 func sessionBoundsChecks() []check {
 	return []check{
 		{"too_many_sessions_are_busy", sessionCount},
+		{"sessions_of_one_caller_leave_room_for_others", sessionShare},
 		{"an_idle_session_ends_and_rolls_back", sessionIdle},
 		{"a_session_ends_at_its_time_however_busy", sessionTime},
 		{"a_session_in_bulk_has_the_time_of_a_stream", sessionBulk},
@@ -42,6 +43,16 @@ func sessionCount(t *testing.T, s *suite) {
 		t.Error(err)
 	}
 	d.session(hosting.Write).expect("1", "SELECT a FROM t")
+}
+
+func sessionShare(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{Sessions: 4, SessionIdle: 2 * patience}).database("CREATE TABLE t (a)")
+	for range 3 {
+		d.session(hosting.Read)
+	}
+	_, err := d.begin(hosting.Read)
+	wantKind(t, "a fourth session of one caller", err, fault.Busy)
+	d.from("another").session(hosting.Read).expect("0", "SELECT count(*) FROM t")
 }
 
 func sessionIdle(t *testing.T, s *suite) {

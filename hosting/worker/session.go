@@ -57,11 +57,18 @@ func (r *Runner) admitSession(ctx context.Context, s *session) error {
 		return err
 	}
 	r.mu.Lock()
-	switch limit := r.limits.Sessions; {
+	mine := 0
+	for other := range db.sessions {
+		if other.job.Caller == s.job.Caller {
+			mine++
+		}
+	}
+	full := r.limits.CheckSessions(len(db.sessions), mine)
+	switch {
 	case db.ending != nil:
 		err = db.ending
-	case len(db.sessions) >= limit:
-		err = fault.Refuse(fault.Sessions, "This database has limits.sessions (%d) sessions open; close one, or try again", limit)
+	case full != nil:
+		err = full
 	default:
 		if db.sessions == nil {
 			db.sessions = map[*session]struct{}{}

@@ -55,7 +55,8 @@ type laneKey struct {
 // A lane is the calls to one database that read, or those that write.
 type lane struct {
 	key     laneKey
-	running int // places taken
+	running int                    // places taken
+	places  map[hosting.Caller]int // of them, by each caller
 	queued  int
 	calls   int                    // that run or are queued
 	charged map[hosting.Caller]int // of them, of each caller
@@ -262,7 +263,7 @@ func (t *turns) enter(key laneKey, k *ticket) *lane {
 func (t *turns) lane(key laneKey) *lane {
 	l := t.lanes[key]
 	if l == nil {
-		l = &lane{key: key, charged: map[hosting.Caller]int{}}
+		l = &lane{key: key, places: map[hosting.Caller]int{}, charged: map[hosting.Caller]int{}}
 		t.lanes[key] = l
 	}
 	return l
@@ -284,7 +285,7 @@ func (t *turns) fits(k *ticket) bool {
 	all, lane := t.places.all[i], t.places.lane[i]
 	mine := t.charged[charge{k.caller, k.lane.key.writes}]
 	return t.solo == nil && k.lane.running+k.cost <= lane && t.running[i]+k.cost <= all &&
-		mine+k.cost <= max(share(all), 2)
+		mine+k.cost <= max(share(all), 2) && k.lane.places[k.caller]+k.cost <= max(share(lane), 2)
 }
 
 // passed reports whether somebody waits whom a newcomer in the lane would pass.
@@ -297,6 +298,7 @@ func (t *turns) grant(k *ticket) {
 		t.solo = k
 	}
 	l.running += k.cost
+	l.places[k.caller] += k.cost
 	t.charge(l, k.caller)
 	t.running[index(l.key.writes)] += k.cost
 	t.charged[charge{k.caller, l.key.writes}] += k.cost
@@ -312,6 +314,9 @@ func (t *turns) end(k *ticket) {
 		t.solo, k.alone = nil, false
 	}
 	l.running -= k.cost
+	if l.places[k.caller] -= k.cost; l.places[k.caller] == 0 {
+		delete(l.places, k.caller)
+	}
 	t.uncharge(l, k.caller)
 	t.running[index(l.key.writes)] -= k.cost
 	if t.charged[c] -= k.cost; t.charged[c] == 0 {

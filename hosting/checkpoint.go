@@ -44,6 +44,11 @@ const (
 	// one, but at least leastLogPatience.
 	logPatience      = 250 * time.Millisecond
 	leastLogPatience = 20 * time.Millisecond
+
+	// lastLogPatience is how long it waits in the end for those who were told to end,
+	// and whose sinks were stopped, where otherwise a write would fail. They are gone as
+	// soon as they get to run.
+	lastLogPatience = 5 * time.Second
 )
 
 // checkpoint sees to the log, if that has grown. It must be the writer's turn.
@@ -116,7 +121,7 @@ func (q *writerQueue) emptyLog(pages int64) (emptied bool) {
 		return true
 	}
 	q.db.stopSinks()
-	return q.copyLog(sqlite3.CHECKPOINT_RESTART, logPatience)
+	return q.copyLog(sqlite3.CHECKPOINT_RESTART, lastLogPatience)
 }
 
 // copied returns how many pages of the log are in the file already.

@@ -88,6 +88,9 @@ type Engine struct {
 	copying shares
 	// working notes for whom they are made, and snapshots.
 	working workNotes
+	// growth is what will count for quotas, claiming whose is being decided about.
+	growth   growth
+	claiming locks
 	// measuring holds the owners whose databases are being added up.
 	measuring locks
 	// sums are what is told of owners with many databases.

@@ -27,6 +27,9 @@ type image struct {
 	e    *Engine
 	file hosting.DB
 
+	// claimed is by how many bytes the image will make its owner's databases larger.
+	claimed int64
+
 	// read is the file, for who reads all of it; nil: nobody has.
 	read *os.File
 
@@ -110,6 +113,7 @@ func (img *image) remove() error {
 	if img.read != nil {
 		img.read.Close()
 	}
+	img.unclaim()
 	if err := img.e.removeVersion(img.file); err != nil {
 		return err
 	}

@@ -232,7 +232,7 @@ func (im *importing) create(ctx context.Context) (Imported, error) {
 		ID: e.ids.next(), Owner: c.entity.ID, OwnerSlug: c.entity.Slug, Slug: c.ref.Database,
 		Version: e.ids.next(), Written: true, Created: c.at,
 	}
-	img, err := im.adopt(ctx, db, c.quota())
+	img, err := im.adopt(ctx, db, c.quota(), room{quota: c.quota()})
 	if err != nil {
 		return Imported{}, err
 	}
@@ -255,11 +255,11 @@ func (im *importing) fill(ctx context.Context) (Imported, error) {
 		return Imported{}, err
 	}
 	defer end()
-	quota, err := c.quotaToReplace(ctx)
+	quota, present, err := c.quotaToReplace(ctx)
 	if err != nil {
 		return Imported{}, err
 	}
-	img, err := im.adopt(ctx, c.database, quota)
+	img, err := im.adopt(ctx, c.database, quota, room{c.quota(), present})
 	if err != nil {
 		return Imported{}, err
 	}
@@ -272,8 +272,9 @@ func (im *importing) fill(ctx context.Context) (Imported, error) {
 	return Imported{Database: db, Undo: e.nameReplaced(ctx, kept)}, nil
 }
 
-// adopt has the Runner make an image of the upload. The caller discards it.
-func (im *importing) adopt(ctx context.Context, db Database, quota hosting.Quota) (*image, error) {
+// adopt has the Runner make an image of the upload, within the quota, that finds
+// room. The caller discards it.
+func (im *importing) adopt(ctx context.Context, db Database, quota hosting.Quota, room room) (*image, error) {
 	e := im.c.e
 	img, err := e.noteImage(db)
 	if err != nil {
@@ -283,6 +284,13 @@ func (im *importing) adopt(ctx context.Context, db Database, quota hosting.Quota
 	if err == nil {
 		err = img.letGo(ctx)
 	}
+	var size int64
+	if err == nil {
+		size, err = hosting.Size(e.cfg.owners(), img.file)
+	}
+	if err == nil { // there may be restores, which the Runner does not know of
+		err = img.claim(ctx, room, size)
+	}
 	if err != nil {
 		img.discard()
 		return nil, err
@@ -291,12 +299,11 @@ func (im *importing) adopt(ctx context.Context, db Database, quota hosting.Quota
 }
 
 // quotaToReplace returns the bounds of what may take the place of the database's
-// content. Who has more already than is allowed may replace it by as much.
-func (c *call) quotaToReplace(ctx context.Context) (hosting.Quota, error) {
-	quota := c.quota()
-	present, err := hosting.Size(c.e.cfg.owners(), fileOf(c.database))
-	if err != nil {
-		return quota, err
+// content, and its size. Who has more already than is allowed may replace it by as much.
+func (c *call) quotaToReplace(ctx context.Context) (quota hosting.Quota, present int64, err error) {
+	quota = c.quota()
+	if present, err = hosting.Size(c.e.cfg.owners(), fileOf(c.database)); err != nil {
+		return quota, present, err
 	}
 	if quota.DatabaseBytes > 0 {
 		quota.DatabaseBytes = max(quota.DatabaseBytes, present)
@@ -304,9 +311,9 @@ func (c *call) quotaToReplace(ctx context.Context) (hosting.Quota, error) {
 	if quota.OwnerBytes > 0 {
 		used, err := c.e.ownerSize(ctx, c.database.Owner)
 		if err != nil {
-			return quota, err
+			return quota, present, err
 		}
 		quota.OwnerBytes = max(quota.OwnerBytes, used) + present
 	}
-	return quota, nil
+	return quota, present, nil
 }

@@ -115,6 +115,7 @@ func (img *image) flip(ctx context.Context, of Database, quota hosting.Quota, al
 	if err != nil {
 		return Database{}, store.Replaced{}, err
 	}
+	img.unclaim()
 	db.Version, db.Written = to.Version, true
 	return db, to.Kept, nil
 }

@@ -100,7 +100,7 @@ func (r *restore) inPlace(ctx context.Context, quota hosting.Quota) (Restored, e
 	if err != nil {
 		return Restored{}, err
 	}
-	if err := r.fetch(ctx, img, room{owner: r.of.Owner, quota: quota, present: present}); err != nil {
+	if err := r.fetch(ctx, img, room{quota, present}); err != nil {
 		return Restored{}, err
 	}
 	db, kept, err := img.flip(ctx, r.of, quota, func(Database) error { return nil })
@@ -137,7 +137,7 @@ func (r *restore) into(ctx context.Context, p Principal, ref string) (_ Database
 		return Database{}, err
 	}
 	defer img.discard()
-	if err := r.fetch(ctx, img, room{owner: db.Owner, quota: c.quota()}); err != nil {
+	if err := r.fetch(ctx, img, room{quota: c.quota()}); err != nil {
 		return Database{}, err
 	}
 	if err := img.makeFirst(ctx, db); err != nil {
@@ -180,7 +180,7 @@ func (r *restore) download(ctx context.Context, img *image, room room) error {
 	if err != nil {
 		return err
 	}
-	if err := r.e.requireSpace(ctx, room, s.Size); err != nil {
+	if err := img.claim(ctx, room, s.Size); err != nil {
 		return err
 	}
 	total := s.Size
@@ -189,7 +189,7 @@ func (r *restore) download(ctx context.Context, img *image, room room) error {
 	if err != nil {
 		return err
 	}
-	return r.e.requireSpace(ctx, room, s.Size) // there are objects that do not say how much they hold
+	return img.claim(ctx, room, s.Size) // there are objects that do not say how much they hold
 }
 
 // copyReplaced makes the image of what an earlier restore has put away, if it is on
@@ -204,7 +204,7 @@ func (r *restore) copyReplaced(ctx context.Context, img *image, room room) error
 		return errNoSnapshot
 	}
 	k := kept[i]
-	if err := r.e.requireSpace(ctx, room, k.Size); err != nil {
+	if err := img.claim(ctx, room, k.Size); err != nil {
 		return err
 	}
 	r.told(0, k.Size)
@@ -214,32 +214,6 @@ func (r *restore) copyReplaced(ctx context.Context, img *image, room room) error
 	}
 	if err == nil {
 		r.told(k.Size, k.Size)
-	}
-	return err
-}
-
-// A room is where an image is to go.
-type room struct {
-	owner   ID
-	quota   hosting.Quota
-	present int64 // bytes of what it replaces
-}
-
-// requireSpace refuses an image of so many bytes for which there is no room.
-func (e *Engine) requireSpace(ctx context.Context, room room, size int64) error {
-	quota := room.quota
-	if size <= room.present {
-		return nil // who has more already keeps it
-	}
-	if quota.DatabaseBytes > 0 && size > quota.DatabaseBytes {
-		return fault.New(fault.TooLarge, "The snapshot is of %d bytes, and the database may have no more than %d; ask whoever runs this server for more room", size, quota.DatabaseBytes)
-	}
-	if quota.OwnerBytes == 0 {
-		return nil
-	}
-	used, err := e.ownerSize(ctx, room.owner)
-	if err == nil && used-room.present+size > quota.OwnerBytes {
-		return fault.New(fault.TooLarge, "The snapshot is of %d bytes, for which its owner's databases leave no room; delete something, or ask whoever runs this server for more. A deleted database counts until it is removed for good", size)
 	}
 	return err
 }

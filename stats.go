@@ -17,9 +17,13 @@ type RunnerStats = hosting.Stats
 // CacheStats count the look-ups of one cache of the metadata.
 type CacheStats = store.CacheStats
 
+// MetadataStats count what the metadata database was asked for.
+type MetadataStats = store.Requests
+
 // Stats are an engine's counters since it was opened, and its gauges as of now.
 type Stats struct {
 	Runner    RunnerStats
+	Metadata  MetadataStats
 	Caches    map[string]CacheStats // by what is looked up: entities, databases, tokens, ...
 	Calls     int                   // under way now, queries among them
 	Copies    int                   // exports and imports under way now
@@ -53,7 +57,7 @@ type SnapshotStats struct {
 // for worker processes to tell.
 func (e *Engine) Stats() Stats {
 	return Stats{
-		Runner: e.runner.Stats(), Caches: e.store.Stats(), Calls: int(e.calls.inside.Load()), Copies: e.copying.count(),
+		Runner: e.runner.Stats(), Metadata: e.store.Requests(), Caches: e.store.Stats(), Calls: int(e.calls.inside.Load()), Copies: e.copying.count(),
 		Audit: e.journal.stats(), Snapshots: e.snapshots.now(),
 	}
 }

@@ -67,6 +67,8 @@ type Store struct {
 	writers chan struct{} // holds one element for each write under way
 	closed  atomic.Bool
 
+	queries, changes atomic.Uint64
+
 	databaseLimit int64 // Options.Databases
 
 	entities    *cache[catalog.Slug, catalog.Entity]
@@ -194,6 +196,18 @@ func (s *Store) Stats() map[string]CacheStats {
 	}
 }
 
+// Requests count what the metadata database was asked for since the Store was
+// opened.
+type Requests struct {
+	Queries uint64 // look-ups and lists that no cache answered
+	Changes uint64 // transactions
+}
+
+// Requests returns these counters.
+func (s *Store) Requests() Requests {
+	return Requests{Queries: s.queries.Load(), Changes: s.changes.Load()}
+}
+
 // Close closes every connection. Later calls answer Unavailable, except that
 // look-ups may still be answered from the cache.
 func (s *Store) Close() error {
@@ -217,6 +231,7 @@ func (s *Store) read(ctx context.Context, own answers, query func(context.Contex
 	if s.closed.Load() {
 		return errClosed
 	}
+	s.queries.Add(1)
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return explain(ctx, query(bounded), own)
@@ -229,6 +244,7 @@ func (s *Store) write(ctx context.Context, own answers, change func(context.Cont
 	if s.closed.Load() {
 		return errClosed
 	}
+	s.changes.Add(1)
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	stop := context.AfterFunc(ctx, cancel)

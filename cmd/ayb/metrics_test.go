@@ -147,6 +147,7 @@ func TestMetrics_move_with_what_happens(t *testing.T) {
 		}
 	}
 	for name, least := range map[string]float64{
+		`ayb_metadata_requests_total{kind="query"}`: 1, `ayb_metadata_requests_total{kind="change"}`: 1,
 		"ayb_http_connections": 1, "ayb_http_connections_max": 100, "ayb_databases_open": 1, "ayb_database_connections": 2, "ayb_database_memory_bytes": 1 << 20,
 		"ayb_http_requests_in_flight": 0, `ayb_queries_waiting{class="write"}`: 0, "ayb_calls_in_flight": 0, "ayb_sessions": 0,
 		"go_goroutines": 5, "go_memstats_heap_alloc_bytes": 1 << 20, "process_start_time_seconds": 1e9,

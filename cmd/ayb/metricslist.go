@@ -137,6 +137,9 @@ func (m *measured) metadata(t *metric.Text) {
 		t.Sample(float64(c.Hits), "cache", name, "result", "hit")
 		t.Sample(float64(c.Misses), "cache", name, "result", "miss")
 	}
+	t.Family("ayb_metadata_requests_total", metric.Counter, "What the metadata database was asked for: queries, and transactions that change something.")
+	t.Sample(float64(m.engine.Metadata.Queries), "kind", "query")
+	t.Sample(float64(m.engine.Metadata.Changes), "kind", "change")
 	a := &m.engine.Audit
 	one(t, "ayb_audit_records_total", metric.Counter, a.Records, "Records of the audit trail that were made.")
 	t.Family("ayb_audit_records_lost_total", metric.Counter, "Records that were not kept: more than one caller may leave in a minute, or more than fit while the metadata database was down.")

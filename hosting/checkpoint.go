@@ -83,10 +83,12 @@ func (q *writerQueue) checkpoint() {
 	case logged < 4*step:
 		q.copyLog(sqlite3.CHECKPOINT_PASSIVE, 0)
 	default:
-		patience := min(logPatience, logPatience*time.Duration(logged)/time.Duration(max(1, limit/2)))
-		if !q.copyLog(sqlite3.CHECKPOINT_RESTART, max(leastLogPatience, patience)) && logged >= limit/2 {
+		patience := logPatience * time.Duration(logged) / time.Duration(max(1, limit/2))
+		if patience >= logPatience {
 			q.emptyLog(limit / 4)
+			return
 		}
+		q.copyLog(sqlite3.CHECKPOINT_RESTART, max(leastLogPatience, patience))
 	}
 }
 
@@ -110,11 +112,15 @@ func (q *writerQueue) makesRoom(t *turn) bool {
 
 // emptyLog does what it can to have the next write begin the log anew, and reports
 // whether it will. Readers who keep so many pages from being emptied are told to
-// end; those of them who wait for their sinks have these stopped a while later.
+// end, if they do not do so by themselves in a moment; and those of them who wait for
+// their sinks have these stopped.
 func (q *writerQueue) emptyLog(pages int64) (emptied bool) {
 	q.leave()
 	q.awaitCopy()
-	if !q.endReaders(pages) && pages > 0 {
+	if q.copyLog(sqlite3.CHECKPOINT_RESTART, logPatience) {
+		return true
+	}
+	if !q.endReaders(pages) {
 		return false
 	}
 	if q.copyLog(sqlite3.CHECKPOINT_RESTART, logPatience) {
@@ -151,7 +157,10 @@ func (q *writerQueue) copyLog(mode sqlite3.CheckpointMode, patience time.Duratio
 		defer q.db.readers.keepViews(true)
 	}
 	err = c.copyLog(mode, patience)
-	if err != nil && !errors.Is(err, sqlite3.BUSY) {
+	switch {
+	case err == nil && mode == sqlite3.CHECKPOINT_RESTART:
+		q.db.logged.Store(0)
+	case err != nil && !errors.Is(err, sqlite3.BUSY):
 		q.warn(err)
 	}
 	return err == nil

@@ -245,6 +245,7 @@ func (q *writerQueue) alone(t *turn) {
 	defer close(t.done)
 	if q.once(t); q.makesRoom(t) {
 		q.once(t)
+		q.db.logFull.Store(false) // it is too large by itself
 	}
 }
 

@@ -116,14 +116,21 @@ func (p *pipe) call(ctx context.Context, req request, sink hosting.Sink, w io.Wr
 		return reply{}, err
 	}
 	near, far := net.Pipe()
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		p.server.serve(far)
-	}()
+	stopNear, stopFar := net.Pipe() // says when the sink is to stop, while the rows before are not taken
+	var ends sync.WaitGroup
+	ends.Go(func() { p.server.serve(far, stopFar) })
+	ends.Go(func() {
+		if _, err := stopNear.Read(make([]byte, 1)); err != nil {
+			return
+		}
+		if s, ok := sink.(hosting.Stopper); ok {
+			s.Stop()
+		}
+	})
 	defer func() {
 		near.Close()
-		<-served
+		stopNear.Close()
+		ends.Wait()
 	}()
 	dec, enc := gob.NewDecoder(near), gob.NewEncoder(near)
 	if err := enc.Encode(req); err != nil {
@@ -185,8 +192,8 @@ type server struct {
 }
 
 // serve answers the one request of a connection.
-func (s *server) serve(conn net.Conn) {
-	c := &serverConn{enc: gob.NewEncoder(conn)}
+func (s *server) serve(conn, stop net.Conn) {
+	c := &serverConn{enc: gob.NewEncoder(conn), stop: stop}
 	dec := gob.NewDecoder(conn)
 	var req request
 	if dec.Decode(&req) != nil {
@@ -284,7 +291,16 @@ func (s *server) take(handle uint64) (resume func()) {
 // writer, of the call that the connection serves.
 type serverConn struct {
 	enc     *gob.Encoder
+	stop    net.Conn
+	stopped sync.Once
 	refused atomic.Bool
+}
+
+var _ hosting.Stopper = (*serverConn)(nil)
+
+// Stop passes on that the caller's sink is to stop.
+func (c *serverConn) Stop() {
+	c.stopped.Do(func() { c.stop.Write([]byte{1}) }) // if this fails, the call has ended
 }
 
 // errRefused stands for the error of the caller's sink or writer, which stays

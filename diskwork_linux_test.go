@@ -40,7 +40,7 @@ func openDiskScene(t testing.TB, dir string) *diskScene {
 	must(t, err)
 	log := new(logText)
 	cfg := ayb.Config{DataPath: filepath.Join(dir, "data"), Limits: ayb.Limits{DiskReserve: 1}, Logger: slog.New(slog.NewTextHandler(log, nil))}
-	cfg.Snapshots.Bucket = b
+	cfg.Snapshots.Bucket, cfg.Snapshots.Directory = b, bucket
 	eng, err := ayb.Open(ctx, cfg)
 	must(t, err)
 	s := &diskScene{Engine: eng, dir: dir, log: log, end: func() error { return errors.Join(eng.Close(), b.Close()) }}

@@ -27,6 +27,10 @@ type SnapshotConfig struct {
 	// same bucket.
 	Name string
 
+	// Directory is snapshot.Options.Directory: the path of the bucket, if it is a
+	// directory.
+	Directory string
+
 	// SetMetadata is snapshot.Options.SetMetadata: what the bucket's driver needs
 	// to change the metadata of an object without sending it again. May be nil.
 	SetMetadata func(as func(any) bool, metadata map[string]string) bool
@@ -122,6 +126,6 @@ func openVault(ctx context.Context, cfg Config, metadata *store.Store) (*snapsho
 
 func newVault(cfg Config) *snapshot.Vault {
 	return snapshot.New(cfg.Snapshots.Bucket, snapshot.Options{
-		BytesPerSecond: cfg.Snapshots.BytesPerSecond, SetMetadata: cfg.Snapshots.SetMetadata, Logger: cfg.Logger, Now: cfg.Now,
+		BytesPerSecond: cfg.Snapshots.BytesPerSecond, Directory: cfg.Snapshots.Directory, SetMetadata: cfg.Snapshots.SetMetadata, Logger: cfg.Logger, Now: cfg.Now,
 	})
 }

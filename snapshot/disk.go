@@ -14,6 +14,7 @@ import (
 
 	"gocloud.dev/blob"
 
+	"ayb/catalog"
 	"ayb/internal/durable"
 )
 
@@ -58,6 +59,60 @@ func objectOf(f *os.File) (object string, ok bool) {
 	object = strings.TrimSuffix(object, filepath.Ext(object))
 	_, err := os.Stat(object)
 	return object, err == nil
+}
+
+// readable finds out whether all directories can be read in which there can be objects
+// whose keys begin with prefix.
+func (v *Vault) readable(prefix string) error {
+	if v.opt.Directory == "" {
+		return nil
+	}
+	return eachDirectory(v.opt.Directory, prefix[:max(0, strings.LastIndex(prefix, "/"))])
+}
+
+// eachDirectory reads the directory of a key below root, and all below that in which
+// objects of ours can be. Others may be anybody's, like lost+found.
+func eachDirectory(root, key string) error {
+	entries, err := readDir(filepath.Join(root, filepath.FromSlash(key)))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		below := strings.TrimPrefix(key+"/"+entry.Name(), "/")
+		if entry.IsDir() && holdsObjects(below) {
+			if err := eachDirectory(root, below); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// holdsObjects reports whether keys of ours can begin with that of a directory.
+func holdsObjects(key string) bool {
+	parts := strings.Split(key, "/")
+	switch {
+	case key+"/" == filePrefix:
+		return true
+	case len(parts) == 1:
+		parts = append(parts, "any")
+	case len(parts) > 2:
+		return false
+	}
+	return Place{catalog.Slug(unsegment(parts[0])), unsegment(parts[1])}.check() == nil
+}
+
+// readDir lists a directory. One that is not there has nothing in it, and neither has
+// no path.
+func readDir(path string) ([]fs.DirEntry, error) {
+	if path == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return entries, err
 }
 
 // errSet ends a copy when all that was wanted of it is done.

@@ -154,6 +154,9 @@ func (v *Vault) Check(ctx context.Context) error {
 	if err := v.mounted(); err != nil {
 		return err
 	}
+	if _, err := readDir(v.opt.Directory); err != nil {
+		return v.bucketError(ctx, err, nil)
+	}
 	ctx, cancel := v.request(ctx)
 	defer cancel()
 	_, _, err := v.bucket.ListPage(ctx, blob.FirstPageToken, 1, nil)

@@ -222,6 +222,9 @@ func (v *Vault) page(ctx context.Context, prefix string, token []byte) (page []*
 	if err := v.mounted(); err != nil {
 		return nil, nil, err
 	}
+	if err := v.readable(prefix); err != nil {
+		return nil, nil, v.bucketError(ctx, err, nil)
+	}
 	ctx, cancel := v.request(ctx)
 	defer cancel()
 	for range listings {

@@ -56,6 +56,11 @@ type Options struct {
 	// its size is compared, and its checksum if the bucket gives one.
 	Reread bool
 
+	// Directory is the path of the directory that the bucket is, its prefix included;
+	// empty: it is none. The driver of directories passes over what it can't read, so
+	// that without this path a database whose directory can't be read has no snapshots.
+	Directory string
+
 	// SetMetadata puts metadata into the request of a bucket's driver to copy an
 	// object onto itself, which as gives access to (gocloud.dev/concepts/as), and
 	// reports whether it knows how. Without, metadata are changed by storing the

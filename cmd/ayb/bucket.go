@@ -109,6 +109,17 @@ func (c bucketConfig) prefix() (string, error) {
 	return strings.Join(parts, "/") + "/", nil
 }
 
+// directory returns the path of a bucket that is a directory, its prefix included;
+// empty: it is none. The configuration is valid.
+func (c bucketConfig) directory() string {
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Scheme != fileblob.Scheme {
+		return ""
+	}
+	prefix, _ := c.prefix()
+	return filepath.Join(filepath.FromSlash(u.Path), filepath.FromSlash(prefix))
+}
+
 // openBucket opens the bucket, which does not mean that it is there: snapshot's
 // Vault.Check finds that out. Errors: as validate; Unavailable.
 func openBucket(ctx context.Context, c bucketConfig) (*blob.Bucket, error) {

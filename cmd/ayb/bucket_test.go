@@ -68,6 +68,21 @@ func TestBucketConfig_prefix(t *testing.T) {
 	}
 }
 
+func TestBucketConfig_directory(t *testing.T) {
+	for _, c := range []struct {
+		config bucketConfig
+		want   string
+	}{
+		{bucketConfig{URL: "file:///var/backups"}, "/var/backups"},
+		{bucketConfig{URL: "file:///var/backups", PathPrefix: "/a//b/"}, "/var/backups/a/b"},
+		{bucketConfig{URL: "s3://bucket"}, ""}, {bucketConfig{Bucket: "b", PathPrefix: "a"}, ""},
+	} {
+		if got := c.config.directory(); filepath.ToSlash(got) != c.want {
+			t.Errorf("%+v: %q", c.config, got)
+		}
+	}
+}
+
 func TestOpenBucket_wants_its_directory_to_be_there(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "backups")
 	_, err := openBucket(t.Context(), bucketConfig{URL: "file://" + dir})

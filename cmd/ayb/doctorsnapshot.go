@@ -37,7 +37,7 @@ func (c *snapshotConfig) try(ctx context.Context) error {
 		return err
 	}
 	defer bucket.Close()
-	vault := snapshot.New(bucket, snapshot.Options{Patience: checkTime})
+	vault := snapshot.New(bucket, snapshot.Options{Directory: c.directory(), Patience: checkTime})
 	if err := vault.Check(ctx); err != nil {
 		return err
 	}

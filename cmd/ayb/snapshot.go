@@ -116,6 +116,7 @@ func (c *snapshotConfig) engine() ayb.SnapshotConfig {
 	prefix, _ := c.prefix() // checked when it was read
 	cfg := ayb.SnapshotConfig{
 		Name:        strings.Join([]string{c.URL, c.EndpointURL, c.Bucket, prefix}, " "),
+		Directory:   c.directory(),
 		SetMetadata: setBucketMetadata, KeepReplaced: c.KeepReplaced, KeepMetadata: int(c.KeepMetadata), Parallel: int(c.Parallel),
 		BytesPerSecond: c.BytesPerSecond,
 	}
@@ -142,7 +143,7 @@ func (c *snapshotConfig) openBucket(ctx context.Context, logger *slog.Logger) (b
 	asked := make(chan struct{})
 	go func() {
 		defer close(asked)
-		if err := snapshot.New(bucket, snapshot.Options{}).Check(ctx); err != nil && ctx.Err() == nil {
+		if err := snapshot.New(bucket, snapshot.Options{Directory: c.directory()}).Check(ctx); err != nil && ctx.Err() == nil {
 			logger.Warn("snapshots can't be taken as it is: "+fault.Message(err), "error", err)
 		}
 	}()

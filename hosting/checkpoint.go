@@ -51,16 +51,23 @@ const (
 	lastLogPatience = 5 * time.Second
 )
 
-// checkpoint sees to the log, if that has grown. It must be the writer's turn.
-func (q *writerQueue) checkpoint() {
-	logged, limit, step := q.db.logged.Load(), q.db.r.limits.WALBytes/pageSize, q.logStep()
+// logHasGrown reports whether there is something to see to. It must be the writer's
+// turn.
+func (q *writerQueue) logHasGrown() bool {
+	logged := q.db.logged.Load()
 	if logged < q.tried { // it has begun anew
 		q.tried = 0
 	}
-	full := q.db.logFull.Swap(false) // for a session
-	if !full && logged < q.tried+max(step, q.tried/8) {
+	return q.db.logFull.Load() || logged >= q.tried+max(q.logStep(), q.tried/8)
+}
+
+// checkpoint sees to the log, if that has grown. It must be the writer's turn.
+func (q *writerQueue) checkpoint() {
+	if !q.logHasGrown() {
 		return
 	}
+	logged, limit, step := q.db.logged.Load(), q.db.r.limits.WALBytes/pageSize, q.logStep()
+	full := q.db.logFull.Swap(false) // for a session
 	q.tried = logged
 	q.leave() // there may be waiting to do
 	if full || logged >= limit/4*3 {

@@ -151,6 +151,19 @@ func (g gate) take() {
 	}
 }
 
+// try takes a place if one is free.
+func (g gate) try() bool {
+	if g == nil {
+		return true
+	}
+	select {
+	case g <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 func (g gate) give() {
 	if g != nil {
 		<-g

@@ -14,14 +14,15 @@ import (
 )
 
 // A writerQueue is the one connection of a database that writes, and the queue
-// of what it is to do, callers in turn. A goroutine works the queue off and ends
-// with it.
+// of what it is to do, callers in turn. A goroutine works at a time: the caller's
+// own, if nobody was at work when they came, and one that works the queue off and
+// ends with it.
 type writerQueue struct {
 	db *database
 
 	mu    sync.Mutex
 	queue queue[*turn]
-	ended chan struct{} // closed when the goroutine that works ends; nil: there is none
+	ended chan struct{} // closed when nobody works any more; nil: nobody does
 
 	// These belong to the goroutine that works, then to close.
 	conn   *conn
@@ -84,6 +85,46 @@ func (q *writerQueue) push(t *turn) error {
 	return nil
 }
 
+// begin makes a turn come at once, for the caller's goroutine to work, if nobody works
+// and there is a place.
+func (q *writerQueue) begin(t *turn) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended != nil || !q.db.r.writers.try() {
+		return false
+	}
+	q.ended, q.placed = make(chan struct{}), true
+	t.done = make(chan struct{})
+	return t.begin()
+}
+
+// end ends the work of a caller's goroutine. What is left is done by another, so that
+// the caller has their answer.
+func (q *writerQueue) end() {
+	q.leave()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.queue.len() > 0 || q.logHasGrown() {
+		go q.work()
+		return
+	}
+	close(q.ended)
+	q.ended = nil
+}
+
+// do has a text carried out. Errors: those of push and await.
+func (q *writerQueue) do(ctx context.Context, t *turn) error {
+	if q.begin(t) {
+		q.write(t)
+		q.end()
+		return nil
+	}
+	if err := q.push(t); err != nil {
+		return err
+	}
+	return q.await(ctx, t, t.done)
+}
+
 // await waits until ready, which the turn itself brings about. A turn that has
 // not come within QueueTime, or before the caller gives up, does not come any
 // more. One that has come is waited for: its connection knows the context.
@@ -113,6 +154,7 @@ func (q *writerQueue) next() *turn {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.queue.len() == 0 {
+		q.leave() // before somebody else works
 		close(q.ended)
 		q.ended = nil
 		return nil
@@ -134,8 +176,8 @@ func (q *writerQueue) waiters() int {
 }
 
 func (q *writerQueue) work() {
-	defer q.leave()
 	for {
+		q.checkpoint()
 		q.enter()
 		t := q.next()
 		switch {
@@ -146,10 +188,8 @@ func (q *writerQueue) work() {
 			q.leave()
 			t.do()
 			close(t.done)
-			q.checkpoint()
 		default:
 			q.write(t)
-			q.checkpoint()
 		}
 		q.leave()
 	}
@@ -221,11 +261,7 @@ func (db *database) write(ctx context.Context, job Job, text string, lead bool, 
 	}
 	w := &write{ctx: ctx, job: &job, text: text, lead: lead, kept: rowBuffer{owner: db.owner, limit: db.r.limits.ResultBytes}}
 	defer w.kept.close()
-	t := &turn{caller: job.Caller, text: w}
-	if err := db.writer.push(t); err != nil {
-		return catalog.Summary{}, err
-	}
-	if err := db.writer.await(ctx, t, t.done); err != nil {
+	if err := db.writer.do(ctx, &turn{caller: job.Caller, text: w}); err != nil {
 		return catalog.Summary{}, err
 	}
 	if w.failed != nil {

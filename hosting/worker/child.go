@@ -147,7 +147,7 @@ type relief struct {
 
 const (
 	reliefTick = time.Millisecond
-	reliefRest = 64 // ticks without work after which it sleeps
+	reliefRest = 8 // ticks without work after which it sleeps
 )
 
 func (r *relief) wake() {

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -163,6 +164,29 @@ func kill(t testing.TB, pid int, signal syscall.Signal) {
 	}
 	if err := syscall.Kill(pid, signal); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// freeze stops a process and returns when all of its threads stand still, which takes
+// a while on a machine that has others to run.
+func freeze(t testing.TB, pid int) {
+	t.Helper()
+	kill(t, pid, syscall.SIGSTOP)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		frozen := 0
+		for _, thread := range threads {
+			stat, err := os.ReadFile(thread)
+			if err != nil || bytes.Contains(stat, []byte(") T ")) { // it has ended meanwhile
+				frozen++
+			}
+		}
+		switch {
+		case frozen == len(threads):
+			return
+		case time.Now().After(deadline):
+			t.Fatal("the process does not stop")
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ func TestRunner_runs_the_innocent_again(t *testing.T) {
 func TestRunner_a_stopped_worker_is_replaced(t *testing.T) {
 	const bound = slow * 300 * time.Millisecond
 	h := newHarness(t, Config{Limits: hosting.Limits{QueryTime: bound}}, "create", "CREATE TABLE t (a)")
-	kill(t, h.pid(false), syscall.SIGSTOP)
+	freeze(t, h.pid(false))
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
@@ -285,7 +285,7 @@ func TestRunner_charges_who_kills_by_going_away(t *testing.T) {
 	wantKind(t, "who has killed two workers", err, fault.Busy)
 	for range 2 {
 		h.must("SELECT 1")
-		kill(t, h.pid(false), syscall.SIGSTOP)
+		freeze(t, h.pid(false))
 		leave(h.by("unlucky"), "SELECT 1")
 	}
 	h.by("unlucky").must("SELECT 1")

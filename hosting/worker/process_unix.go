@@ -10,12 +10,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"ayb/hosting"
 	"ayb/hosting/sandbox"
 	"ayb/internal/durable"
+	"ayb/internal/sched"
 )
 
 const (
@@ -25,6 +27,11 @@ const (
 	// socketDescriptor is the worker's end of the socket.
 	socketDescriptor = 3
 )
+
+// timerSlack is by how much the timers of a worker may be late. Go's runtime looks
+// after threads that are in a system call by a timer of 20 µs, which cost a worker whose
+// writes wait for the disk, or that is asked now and then, more than all else it did.
+const timerSlack = 500 * time.Microsecond
 
 // spawn starts the process, which waits to be told what it is for.
 func (w *worker) spawn() error {
@@ -53,7 +60,7 @@ func (w *worker) spawn() error {
 		said.Close()
 		return err
 	}
-	if err := w.cmd.Start(); err != nil {
+	if err := sched.Lazily(timerSlack, w.cmd.Start); err != nil {
 		near.Close()
 		said.Close()
 		return err

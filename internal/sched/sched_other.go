@@ -19,6 +19,9 @@ func Own() (Processors, error) { return Processors{}, errors.ErrUnsupported }
 // Confine fails.
 func Confine(int, Processors) error { return errors.ErrUnsupported }
 
+// Lazily calls start: there is no way here.
+func Lazily(_ time.Duration, start func() error) error { return start() }
+
 // Computed fails.
 func Computed(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
 

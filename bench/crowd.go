@@ -27,6 +27,7 @@ type crowd struct {
 
 	databases []hosting.DB // of all, by number
 	owners    []string     // their owners' names
+	made      int          // how many were made since
 }
 
 // fillCrowd is what is in each of them.
@@ -116,7 +117,7 @@ func (c *crowd) fillMetadata() (err error) {
 			return err
 		}
 	}
-	return conn.Exec("COMMIT")
+	return conn.Exec("UPDATE entity SET databases = (SELECT count(*) FROM database WHERE database.owner_id = entity.id); COMMIT")
 }
 
 // execute runs a statement with arguments, and one without.

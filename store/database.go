@@ -77,7 +77,7 @@ func (s *Store) AdoptDatabase(ctx context.Context, d catalog.Database, place str
 	row := databaseToRow(d)
 	own := answers{badReference: entityMissing, duplicate: databaseTaken}
 	return s.write(ctx, own, func(ctx context.Context, tx bun.Tx) error {
-		if err := s.requireRoom(ctx, tx, d.Owner); err != nil {
+		if err := s.countDatabase(ctx, tx, d.Owner); err != nil {
 			return err
 		}
 		if _, err := tx.NewInsert().Model(&row).Exec(ctx); err != nil || !d.Written {
@@ -186,12 +186,11 @@ func (s *Store) Databases(ctx context.Context, owner catalog.ID, filter Database
 	}), err
 }
 
-// CountDatabases returns how many live databases an owner has.
+// CountDatabases returns how many live databases an owner has. Errors: NotFound if
+// there is no such owner.
 func (s *Store) CountDatabases(ctx context.Context, owner catalog.ID) (n int64, err error) {
-	err = s.read(ctx, nil, func(ctx context.Context) error {
-		count, err := s.db.NewSelect().Table("database").Where("owner_id = ?", owner).Where("deleted_at IS NULL").Count(ctx)
-		n = int64(count)
-		return err
+	err = s.read(ctx, answers{noRow: entityMissing}, func(ctx context.Context) error {
+		return s.db.NewSelect().Table("entity").Column("databases").Where("id = ?", owner).Scan(ctx, &n)
 	})
 	return n, err
 }
@@ -251,7 +250,25 @@ func (s *Store) MarkWritten(ctx context.Context, id, mark catalog.ID) error {
 // DeleteDatabase marks a live database as deleted, which gives its name free.
 // Its grants and tokens stay until it is purged. Errors: NotFound.
 func (s *Store) DeleteDatabase(ctx context.Context, id catalog.ID, at time.Time) error {
-	return s.updateDatabase(ctx, id, "deleted_at = ?", micros(at))
+	defer s.databases.drop(id)
+	return s.write(ctx, answers{noRow: databaseMissing}, func(ctx context.Context, tx bun.Tx) error {
+		owner, err := ownerOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		// Everybody who needs both changes the owner first, so that nobody waits for ever.
+		if err := discountDatabase(ctx, tx, owner); err != nil {
+			return err
+		}
+		return changed(tx.NewUpdate().Model((*databaseRow)(nil)).Set("deleted_at = ?", micros(at)).
+			Where("id = ?", id).Where("owner_id = ?", owner).Where("deleted_at IS NULL").Exec(ctx))
+	})
+}
+
+// ownerOf returns whose a live database is, or sql.ErrNoRows.
+func ownerOf(ctx context.Context, tx bun.Tx, id catalog.ID) (owner catalog.ID, err error) {
+	err = tx.NewSelect().Model((*databaseRow)(nil)).Column("owner_id").Where("id = ?", id).Where("deleted_at IS NULL").Scan(ctx, &owner)
+	return owner, err
 }
 
 func (s *Store) updateDatabase(ctx context.Context, id catalog.ID, set string, args ...any) error {
@@ -289,19 +306,18 @@ func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error 
 		if err := requireLiveEntity(ctx, tx, to.Owner); err != nil {
 			return err
 		}
-		var row databaseRow
-		err := tx.NewSelect().Model(&row).Column("owner_id").Where("id = ?", id).Where("deleted_at IS NULL").Scan(ctx)
+		owner, err := ownerOf(ctx, tx, id)
 		if errors.Is(err, sql.ErrNoRows) {
 			err = databaseMissing.fault(err)
 		}
-		if err == nil && row.OwnerID != to.Owner {
-			err = s.requireRoom(ctx, tx, to.Owner)
+		if err == nil && owner != to.Owner {
+			err = s.countMove(ctx, tx, owner, to.Owner)
 		}
 		if err != nil {
 			return err
 		}
 		update := tx.NewUpdate().Model((*databaseRow)(nil)).Set("owner_id = ?, version = ?", to.Owner, to.Version).
-			Where("id = ?", id).Where("version = ?", to.From).Where("deleted_at IS NULL")
+			Where("id = ?", id).Where("owner_id = ?", owner).Where("version = ?", to.From).Where("deleted_at IS NULL")
 		if to.Slug != "" {
 			update.Set("slug = ?, folded_slug = ?", to.Slug, to.Slug.Fold())
 		}
@@ -322,6 +338,21 @@ func (s *Store) MoveDatabase(ctx context.Context, id catalog.ID, to Move) error 
 	})
 }
 
+// countMove counts a database for another owner. Two moves at once that go opposite ways
+// do not wait for each other: the lesser id comes first.
+func (s *Store) countMove(ctx context.Context, tx bun.Tx, from, to catalog.ID) error {
+	if from.String() < to.String() {
+		if err := discountDatabase(ctx, tx, from); err != nil {
+			return err
+		}
+		return s.countDatabase(ctx, tx, to)
+	}
+	if err := s.countDatabase(ctx, tx, to); err != nil {
+		return err
+	}
+	return discountDatabase(ctx, tx, from)
+}
+
 // UndeleteDatabase brings back the database of that owner and name, in any case,
 // that was deleted last, not before since, and returns it. Errors: NotFound if there
 // is none or its owner does not live, Exists if the owner has a live database of that
@@ -336,7 +367,7 @@ func (s *Store) UndeleteDatabase(ctx context.Context, owner catalog.ID, slug cat
 		err := selectDatabases(tx, &row).Where("d.owner_id = ? AND d.folded_slug = ?", owner, slug.Fold()).
 			Where("d.deleted_at >= ?", micros(since)).Order("d.deleted_at DESC", "d.id DESC").Limit(1).Scan(ctx)
 		if err == nil {
-			err = s.requireRoom(ctx, tx, owner)
+			err = s.countDatabase(ctx, tx, owner)
 		}
 		if err != nil {
 			return err

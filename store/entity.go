@@ -269,28 +269,35 @@ func (s *Store) forgetEntity(id catalog.ID) {
 	s.tokens.drop(id)
 }
 
-// requireRoom fails unless the entity lives and may have one database more than
-// it has. Whoever else makes one for it waits until tx is over, if there is a
-// bound.
-func (s *Store) requireRoom(ctx context.Context, tx bun.Tx, owner catalog.ID) error {
-	var row entityRow
-	err := tx.NewSelect().Model(&row).Column("quota_databases").Where("id = ?", owner).Where("deleted_at IS NULL").Scan(ctx)
+// countDatabase adds one to the number of an entity's live databases. It fails unless
+// the entity lives and may have one more. Whoever else makes one for it waits until tx
+// is over.
+func (s *Store) countDatabase(ctx context.Context, tx bun.Tx, owner catalog.ID) error {
+	err := changed(tx.NewUpdate().Model((*entityRow)(nil)).Set("databases = databases + 1").
+		Where("id = ?", owner).Where("deleted_at IS NULL").Exec(ctx))
 	if errors.Is(err, sql.ErrNoRows) {
 		return entityMissing.fault(err)
 	}
-	most := row.QuotaDatabases.Or(s.databaseLimit)
-	if err != nil || most == 0 {
-		return err
-	}
-	_, err = tx.NewUpdate().Model((*entityRow)(nil)).Set("quota_databases = quota_databases").Where("id = ?", owner).Exec(ctx)
 	if err != nil {
 		return err
 	}
-	have, err := tx.NewSelect().Table("database").Where("owner_id = ?", owner).Where("deleted_at IS NULL").Count(ctx)
-	if err == nil && int64(have) >= most {
-		return fault.New(fault.TooLarge, "There are %d databases, and there may be %d (limits.databases, or a quota); delete one, or ask whoever runs this server for more", have, most)
+	var row struct {
+		QuotaDatabases catalog.Limit
+		Databases      int64
 	}
-	return err
+	err = tx.NewSelect().Table("entity").Column("quota_databases", "databases").Where("id = ?", owner).Scan(ctx, &row)
+	if err != nil {
+		return err
+	}
+	if most := row.QuotaDatabases.Or(s.databaseLimit); most > 0 && row.Databases > most {
+		return fault.New(fault.TooLarge, "There are %d databases, and there may be %d (limits.databases, or a quota); delete one, or ask whoever runs this server for more", row.Databases-1, most)
+	}
+	return nil
+}
+
+// discountDatabase takes one away.
+func discountDatabase(ctx context.Context, tx bun.Tx, owner catalog.ID) error {
+	return changed(tx.NewUpdate().Model((*entityRow)(nil)).Set("databases = databases - 1").Where("id = ?", owner).Exec(ctx))
 }
 
 // requireLiveEntity fails with entityMissing unless the entity lives.

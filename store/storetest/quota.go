@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -48,6 +49,46 @@ var quotaTests = []test{
 		refused(t, f.SetLimit(ctx, f.newID(), 1), fault.NotFound)
 		must(t, f.DeleteDatabase(ctx, d.ID, f.clock.Now()))
 		refused(t, f.SetLimit(ctx, d.ID, 1), fault.NotFound)
+	}},
+	{"the_number_of_databases_is_that_of_those_who_live", func(t *testing.T, f *fixture) {
+		ctx := context.Background()
+		owners := []catalog.Entity{f.newEntity(t, "first"), f.newEntity(t, "second")}
+		var all sync.WaitGroup
+		for i := range 4 {
+			all.Go(func() {
+				random := rand.New(rand.NewPCG(uint64(i), 1))
+				slug := catalog.Slug(fmt.Sprintf("db%d", i%2)) // some meet one another
+				for range 40 {
+					from, to := owners[random.IntN(2)], owners[random.IntN(2)]
+					d, err := f.Database(ctx, from.ID, slug)
+					if err != nil {
+						id := f.newID()
+						if random.IntN(2) == 0 {
+							err = f.CreateDatabase(ctx, catalog.Database{ID: id, Owner: from.ID, Slug: slug, Version: id})
+						} else {
+							_, err = f.UndeleteDatabase(ctx, from.ID, slug, time.Time{})
+						}
+					} else if random.IntN(2) == 0 {
+						err = f.DeleteDatabase(ctx, d.ID, f.clock.Now())
+					} else {
+						err = f.MoveDatabase(ctx, d.ID, store.Move{From: d.Version, Version: f.newID(), Owner: to.ID})
+					}
+					if kind := fault.KindOf(err); err != nil && kind != fault.Exists && kind != fault.NotFound && kind != fault.Conflict {
+						t.Errorf("%v", err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		for _, e := range owners {
+			list, err := f.Databases(ctx, e.ID, store.DatabaseFilter{All: true}, catalog.Page{})
+			must(t, err)
+			n, err := f.CountDatabases(ctx, e.ID)
+			must(t, err)
+			if n != int64(len(list.Items)) {
+				t.Errorf("%s is told to have %d databases, and has %d", e.Slug, n, len(list.Items))
+			}
+		}
 	}},
 	{"an_entity_has_no_more_databases_than_it_may", func(t *testing.T, f *fixture) {
 		ctx := context.Background()

@@ -332,7 +332,7 @@ func (c *child) handle(t *task, req *request, rep *reply) (err error) {
 	case opCreate:
 		err = c.inner.Create(t, job.DB)
 	case opCopy:
-		rep.generation, err = c.inner.Copy(t, job.DB, hosting.CopyMethod(req.how), t)
+		rep.generation, err = c.copy(t, req)
 	case opCopyTo:
 		rep.generation, err = c.inner.CopyTo(t, job.DB, hosting.CopyMethod(req.how), req.file)
 	case opAdopt:
@@ -374,17 +374,6 @@ func (c *child) run(t *task, req *request) (catalog.Summary, error) {
 		defer c.turns.give(&t.turn)
 	}
 	return c.inner.Run(t, req.job, t.sink(req))
-}
-
-// adopt makes a database of an upload when its turn has come, which is among those
-// of texts that read: there are more of them.
-func (c *child) adopt(t *task, req *request) error {
-	t.turn.wait = c.turns.limits.MaintenanceTime
-	if err := c.turns.take(t, req.lane(), &t.turn); err != nil {
-		return err
-	}
-	defer c.turns.give(&t.turn)
-	return c.inner.Adopt(t, req.job, hosting.Upload{ID: req.file, Format: hosting.UploadFormat(req.how)})
 }
 
 var errNoSession = fault.New(fault.Conflict, "The session is closed; begin another")

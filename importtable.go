@@ -127,6 +127,9 @@ func (c *call) load(ctx context.Context, file io.Reader, opts tabular.Options, t
 		if err == nil {
 			err = l.run("COMMIT")
 		}
+		if errors.Is(err, hosting.ErrLogFull) {
+			return fault.Wrap(fault.TooLarge, err, "Nothing was imported: the rows are one transaction, and its log would be larger than limits.wal_bytes (%d MiB). Send them in parts, drop the indexes of the table meanwhile, or make a SQLite file of them and import that, which needs no log", c.e.cfg.Limits.WithDefaults().WALBytes>>20)
+		}
 		if errors.Is(err, fault.Conflict) {
 			return fault.Wrap(fault.Conflict, err, "Nothing was imported, because the transaction was ended: it may last limits.stream_time and, while others wait to write, limits.session_write_time, and ends when the database is moved or restored. Try again, or send the rows in parts")
 		}

@@ -144,3 +144,28 @@ func TestEngine_what_moves_much_is_not_held_to_the_time_of_a_session(t *testing.
 		t.Errorf("%d rows were exported", n)
 	}
 }
+
+func TestEngine_ImportTable_of_more_than_the_log_holds(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("id,name\n")
+	for n := range 100_000 {
+		fmt.Fprintf(&text, "%d,row %d of the table\n", n, n)
+	}
+	limits := ayb.Limits{}
+	limits.WALBytes = 1 << 20
+	f := aybtest.New(t, &ayb.Config{Limits: limits})
+	alice := f.MustEntity("alice")
+	f.MustDatabase("alice/db")
+	load := func(text string) error {
+		_, err := f.ImportTable(ctx, alice, "alice/db", strings.NewReader(text), ayb.TableImport{Table: "t", Format: "csv"})
+		return err
+	}
+	err := load(text.String())
+	if want := "Nothing was imported: the rows are one transaction, and its log would be larger than limits.wal_bytes (1 MiB). Send them in parts"; !errors.Is(err, ayb.ErrTooLarge) || !strings.HasPrefix(ayb.Message(err), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if got := rowsOf(f, alice, "SELECT count(*) FROM sqlite_schema"); got != "0" {
+		t.Errorf("there are %s tables", got)
+	}
+	must(t, load(text.String()[:20_000]+"\n"))
+}

@@ -34,6 +34,10 @@ var (
 	ErrMissing error = fault.New(fault.Unavailable, "The file of this database is missing; please tell whoever runs this server")
 )
 
+// ErrLogFull is the cause of a TooLarge: a transaction needs a larger log than
+// Limits.WALBytes allows.
+var ErrLogFull = errors.New("the log of the transaction is too large")
+
 var (
 	errClosed     = fault.New(fault.Unavailable, "The server is shutting down; send the request again in a moment")
 	errReadOnly   = fault.New(fault.ReadOnly, "Attempted to write to database while in read-only mode")

@@ -190,7 +190,7 @@ func (f *storedFile) WriteAt(p []byte, off int64) (int, error) {
 	end := off + int64(len(p))
 	if limit := f.jail.db.r.limits.WALBytes; f.log && end > limit {
 		f.jail.db.logFull.Store(true)
-		f.jail.failed(fault.New(fault.TooLarge, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20))
+		f.jail.failed(fault.Wrap(fault.TooLarge, ErrLogFull, "The transaction needs a log larger than limits.wal_bytes (%d MiB) allows; nothing was written. Do it in smaller steps", limit>>20))
 		return 0, sqlite3.FULL
 	}
 	if f.log && len(p) == frameHeader {

@@ -26,6 +26,7 @@ func boundsChecks() []check {
 		{"a_database_can_be_too_large", databaseBytes},
 		{"an_owner_can_have_too_much", ownerBytes},
 		{"temporary_files_are_bounded", tempBytes},
+		{"the_log_of_a_transaction_is_bounded", logBytes},
 		{"memory_is_bounded", connectionMemory},
 		{"the_shape_of_sql_is_bounded", sqlShape},
 		{"the_name_of_a_column_can_be_too_long", columnName},
@@ -337,4 +338,16 @@ func columnName(t *testing.T, s *suite) {
 	}
 	wantKind(t, "a name that is returned", d.try(hosting.Write, `UPDATE t SET a = 2 RETURNING a AS "`+name+`"`), fault.TooLarge)
 	d.expect("1", "SELECT a FROM t")
+}
+
+func logBytes(t *testing.T, s *suite) {
+	d := s.host(t, hosting.Limits{WALBytes: 1 << 20}).database("CREATE TABLE t (a)")
+	const large = "INSERT INTO t SELECT zeroblob(2000) FROM (" + endlessRows + " LIMIT 2000)"
+	session := d.session(hosting.Write)
+	session.exec("BEGIN", "INSERT INTO t VALUES (1)")
+	for what, err := range map[string]error{"in a session": session.try(large), "at once": d.try(hosting.Write, large)} {
+		wantIs(t, what, err, hosting.ErrLogFull)
+		wantKind(t, what, err, fault.TooLarge)
+	}
+	d.expect("0", "SELECT count(*) FROM t")
 }

@@ -204,7 +204,7 @@ type failure struct {
 
 // known are the errors that keep their identity.
 func known() []error {
-	return []error{hosting.ErrUnwritten, hosting.ErrUnmarked, hosting.ErrMissing, context.Canceled, context.DeadlineExceeded, errRefused}
+	return []error{hosting.ErrUnwritten, hosting.ErrUnmarked, hosting.ErrMissing, hosting.ErrLogFull, context.Canceled, context.DeadlineExceeded, errRefused}
 }
 
 func packError(err error) *failure {

@@ -328,7 +328,7 @@ type failure struct {
 
 // knownErrors are those whose identity matters to the Runner or its caller.
 func knownErrors() []error {
-	return []error{hosting.ErrUnwritten, hosting.ErrUnmarked, hosting.ErrMissing, context.Canceled, errViolation, durable.ErrFull}
+	return []error{hosting.ErrUnwritten, hosting.ErrUnmarked, hosting.ErrMissing, context.Canceled, errViolation, durable.ErrFull, hosting.ErrLogFull}
 }
 
 var errViolation = errors.New("worker: the other end does not keep to the protocol")
@@ -391,8 +391,8 @@ func (f *failure) err() error {
 	}
 	e := &fault.Error{Kind: f.kind, Message: f.message, Code: f.code, Statement: f.place}
 	switch {
-	case f.is(durable.ErrFull):
-		e.Err = fmt.Errorf("%w: %s", durable.ErrFull, f.cause)
+	case f.is(durable.ErrFull), f.is(hosting.ErrLogFull):
+		e.Err = fmt.Errorf("%w: %s", knownErrors()[f.known-1], f.cause)
 	case f.cause != "":
 		e.Err = cause(f.cause)
 	}

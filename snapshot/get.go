@@ -176,10 +176,11 @@ func (r *received) Read(p []byte) (int, error) {
 		return 0, r.err
 	}
 	p = p[:min(len(p), pieceSize)]
-	if r.err = r.t.step(len(p)); r.err != nil {
+	if r.err = r.t.step(0); r.err != nil { // how many come is not known yet
 		return 0, r.err
 	}
 	n, err := r.from.Read(p)
+	r.t.v.pace.spend(n)
 	r.size += int64(n)
 	if err != nil && err != io.EOF {
 		r.err = err

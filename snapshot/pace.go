@@ -37,7 +37,7 @@ func (p *pace) wait(ctx context.Context, n int) error {
 		p.free = now
 	}
 	delay := p.free.Sub(now)
-	p.free = p.free.Add(time.Duration(float64(n) / float64(p.perSecond) * float64(time.Second)))
+	p.free = p.free.Add(p.duration(n))
 	p.mu.Unlock()
 	if delay <= 0 {
 		return ctx.Err()
@@ -50,6 +50,21 @@ func (p *pace) wait(ctx context.Context, n int) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// spend is for bytes that were transferred although nobody had waited for them: who
+// comes next does.
+func (p *pace) spend(n int) {
+	if p.perSecond <= 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = p.free.Add(p.duration(n))
+}
+
+func (p *pace) duration(n int) time.Duration {
+	return time.Duration(float64(n) / float64(p.perSecond) * float64(time.Second))
 }
 
 // A transfer ends its context when it has stood still for too long. Waiting for

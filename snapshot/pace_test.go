@@ -92,6 +92,31 @@ func TestVault_is_patient_with_its_own_pace(t *testing.T) {
 	})
 }
 
+// What is read costs what there is, and not what there was room for.
+func TestVault_reads_what_is_small_at_once(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := New(memblob.OpenBucket(nil), Options{BytesPerSecond: 1000})
+		path := filepath.Join(t.TempDir(), "image")
+		if err := os.WriteFile(path, []byte("small"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		image, place, start := hashed(t, path), Place{"alice", "test"}, time.Now()
+		s, err := v.Put(t.Context(), place, image, Taking{Taken: noon})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const times = 100
+		for range times {
+			if _, err := v.Get(t.Context(), place, image.ID, io.Discard); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took, least := time.Since(start), time.Duration(times*s.Stored)*time.Millisecond; took < least || took > least+least/10 {
+			t.Errorf("%d bytes at 1000 a second took %v", times*s.Stored, took)
+		}
+	})
+}
+
 func TestFault_of_the_callers_writer_passes_through(t *testing.T) {
 	v := New(memblob.OpenBucket(nil), Options{})
 	path := filepath.Join(t.TempDir(), "image")

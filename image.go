@@ -93,13 +93,13 @@ func (img *image) letGo(ctx context.Context) error {
 	return err
 }
 
-// open opens the image for reading, until it is removed. What is read is then one
-// file, whatever is done to the image's place.
+// open opens the image for reading, until close. What is read is then one file,
+// whatever is done to the image's place.
 func (img *image) open() (*os.File, error) {
 	if img.read != nil {
 		return img.read, nil
 	}
-	f, err := hosting.Open(img.e.cfg.owners(), img.file)
+	f, err := hosting.OpenFile(img.e.cfg.owners(), img.file)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "The server can't read the copy of the database; please tell whoever runs it")
 	}
@@ -107,12 +107,17 @@ func (img *image) open() (*os.File, error) {
 	return f, nil
 }
 
+func (img *image) close() {
+	if img.read != nil {
+		img.read.Close()
+		img.read = nil
+	}
+}
+
 // remove removes the image and then its note. It can be called again, and after
 // the image has become a version of the database.
 func (img *image) remove() error {
-	if img.read != nil {
-		img.read.Close()
-	}
+	img.close()
 	img.unclaim()
 	if err := img.e.removeVersion(img.file); err != nil {
 		return err
@@ -202,6 +207,7 @@ func (img *image) fetch(ctx context.Context, place snapshot.Place, s Snapshot, t
 // the Runner can work on. Errors: [ErrUnavailable], with the cause snapshot.ErrDamaged
 // if it is not.
 func (img *image) adopt(ctx context.Context, depth hosting.CheckDepth) error {
+	img.close() // some systems move no file that is open
 	err := hosting.UseLog(img.path())
 	if err == nil {
 		err = img.check(ctx, depth)

@@ -242,7 +242,7 @@ func (e *Engine) requireRoom(ctx context.Context, db Database, owner ID) error {
 		return err
 	}
 	used, err := e.ownerSize(ctx, to.ID)
-	if err == nil && used+size > bound {
+	if err == nil && used+e.growth.sum(to.ID)+size > bound {
 		return fault.New(fault.TooLarge, "%s has no room for this database; delete something there, or ask whoever runs this server for more", to.Slug)
 	}
 	return err

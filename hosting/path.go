@@ -48,11 +48,11 @@ func IsImage(id catalog.ID) bool { return id[6]>>4 == 8 }
 // FilePath returns the path of the SQLite file that db names.
 func FilePath(dir string, db DB) string { return filepath.Join(VersionPath(dir, db), fileName) }
 
-// Open opens the SQLite file that db names for reading, although whoever runs the
+// OpenFile opens the SQLite file that db names for reading, although whoever runs the
 // owner's SQL may have put something else there: it follows no link out of the
 // owner's directory, waits for no pipe, and opens nothing but a file. Errors: those
 // of the system.
-func Open(dir string, db DB) (*os.File, error) {
+func OpenFile(dir string, db DB) (*os.File, error) {
 	root, err := os.OpenRoot(OwnerPath(dir, db.Owner))
 	if err != nil {
 		return nil, err

@@ -246,6 +246,9 @@ func (w *worker) take(f frame) (c *call, idle, ok bool) {
 		return nil, false, false
 	}
 	ok = w.progress(c, f)
+	if f.kind != kindRows && f.kind != kindDone {
+		c = nil // there is nothing for it to look at
+	}
 	return c, len(w.calls) == 0, ok
 }
 

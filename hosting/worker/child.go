@@ -43,7 +43,9 @@ type child struct {
 	atWork atomic.Bool   // it carries out a request
 	pace   time.Duration // that requests take which should be quick, on an average; of who listens
 	relief relief
-	exit   chan int // receives the exit code
+	idle   chan func()  // receives what goroutines that are idle are to do
+	idlers atomic.Int32 // how many
+	exit   chan int     // receives the exit code
 
 	mu       sync.Mutex
 	tasks    map[uint32]*task
@@ -69,7 +71,7 @@ func serve(socket io.ReadWriter, wrong error) (code int) {
 	c := &child{
 		out: newFrameWriter(socket), tasks: map[uint32]*task{}, requests: map[uint32][]byte{},
 		sessions: map[uint64]hosting.Session{}, handles: map[hosting.Session]uint64{}, over: map[hosting.Session]error{},
-		resumes: map[uint64]func(){}, logs: map[uint32]chan struct{}{},
+		resumes: map[uint64]func(){}, logs: map[uint32]chan struct{}{}, idle: make(chan func()),
 	}
 	if wrong == nil {
 		wrong = c.begin(first)
@@ -217,10 +219,35 @@ func (c *child) next() (work func()) {
 			return nil
 		case work == nil:
 		case !quick || c.in.more() && c.pace > quickPace:
-			go work()
+			c.hand(work)
 		default:
 			return work
 		}
+	}
+}
+
+// hand has another goroutine do something: one that is idle, whose stack is as large
+// already as SQL needs it, or a new one.
+func (c *child) hand(work func()) {
+	select {
+	case c.idle <- work:
+	default:
+		go c.work(work)
+	}
+}
+
+// keptIdle is how many goroutines wait for more to do.
+const keptIdle = pipelined
+
+func (c *child) work(work func()) {
+	for {
+		work()
+		if c.idlers.Add(1) > keptIdle {
+			c.idlers.Add(-1)
+			return
+		}
+		work = <-c.idle
+		c.idlers.Add(-1)
 	}
 }
 

@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"ayb", "ayb/hosting/worker/early"},
 	{"ayb/client", "ayb/httpapi", "ayb/internal/shell", "ayb/operator"},
 	{"ayb/attack", "ayb/auth/authtest", "ayb/aybtest", "ayb/cmd/ayb", "ayb/examples/cities", "ayb/examples/embed", "ayb/examples/saas", "ayb/hosting/hostingtest", "ayb/hosting/worker/redteam", "ayb/internal/iofault", "ayb/snapshot/snapshottest", "ayb/store/storetest"},
-	{"ayb/aybtest/behavior", "ayb/bench"},
+	{"ayb/aybtest/behavior", "ayb/bench", "ayb/stress"},
 }
 
 // lean packages are linked into small clients, so among ourselves they reach

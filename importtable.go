@@ -122,7 +122,10 @@ func (c *call) load(ctx context.Context, file io.Reader, opts tabular.Options, t
 		}
 		err = table.Read(contextReader{ctx, file}, opts, l.row)
 		if err == nil {
-			err = l.flush()
+			err = l.send()
+		}
+		if earlier := l.wait(); earlier != nil { // of lines before
+			err = earlier
 		}
 		if err == nil {
 			err = l.run("COMMIT")
@@ -138,7 +141,8 @@ func (c *call) load(ctx context.Context, file io.Reader, opts tabular.Options, t
 	return errMoving
 }
 
-// A loader adds rows to a table by way of a session, many with one statement.
+// A loader adds rows to a table by way of a session, many with one statement, while
+// the next ones are being read.
 type loader struct {
 	ctx     context.Context
 	session hosting.Session
@@ -150,6 +154,13 @@ type loader struct {
 	full  string // the statement of a full batch
 	most  int    // rows of a batch
 
+	rows   rowBatch   // that are gathered
+	spare  rowBatch   // for re-use
+	adding chan error // receives what came of those before; nil: there are none
+}
+
+// A rowBatch is rows that one statement adds.
+type rowBatch struct {
 	args  []catalog.Arg
 	lines []int // of the rows
 	bytes int
@@ -226,40 +237,57 @@ func (l *loader) statement(rows int) string {
 
 // row takes a row.
 func (l *loader) row(line int, values []catalog.Value) error {
+	b := &l.rows
 	for _, v := range values {
-		l.args = append(l.args, catalog.Arg{Value: v})
-		l.bytes += v.Size()
+		b.args = append(b.args, catalog.Arg{Value: v})
+		b.bytes += v.Size()
 	}
-	if l.lines = append(l.lines, line); len(l.lines) < l.most && l.bytes < batchBytes {
+	if b.lines = append(b.lines, line); len(b.lines) < l.most && b.bytes < batchBytes {
 		return nil
 	}
-	return l.flush()
+	return l.send()
 }
 
-// flush adds the rows that have been gathered. If that fails it finds out which of
-// them it was.
-func (l *loader) flush() error {
-	rows := len(l.lines)
-	if rows == 0 {
+// send has the rows added that have been gathered, after those before.
+func (l *loader) send() error {
+	if err := l.wait(); err != nil || len(l.rows.lines) == 0 {
+		return err
+	}
+	rows, done := l.rows, make(chan error, 1)
+	l.rows, l.spare, l.adding = l.spare, rows, done
+	go func() { done <- l.add(rows) }()
+	return nil
+}
+
+// wait returns what came of the rows that were sent.
+func (l *loader) wait() error {
+	if l.adding == nil {
 		return nil
 	}
+	err := <-l.adding
+	l.spare = rowBatch{args: l.spare.args[:0], lines: l.spare.lines[:0]}
+	l.adding = nil
+	return err
+}
+
+// add adds rows. If that fails it finds out which of them it was.
+func (l *loader) add(rows rowBatch) error {
 	text := l.full
-	if rows < l.most {
-		text = l.statement(rows)
+	if n := len(rows.lines); n < l.most {
+		text = l.statement(n)
 	}
-	err := l.run(text, l.args...)
+	err := l.run(text, rows.args...)
 	if f, ok := errors.AsType[*fault.Error](err); ok && (f.Kind == fault.Invalid || f.Kind == fault.TooLarge) && l.session.InTransaction() {
-		err = l.blame(f)
+		err = l.blame(rows, f)
 	}
-	l.args, l.lines, l.bytes = l.args[:0], l.lines[:0], 0
 	return err
 }
 
 // blame adds the rows of a batch one by one to find the one that can't be.
-func (l *loader) blame(batch *fault.Error) error {
+func (l *loader) blame(rows rowBatch, batch *fault.Error) error {
 	n := len(l.table.Columns)
-	for i, line := range l.lines {
-		if err := l.run(l.head+l.group, l.args[i*n:(i+1)*n]...); err != nil {
+	for i, line := range rows.lines {
+		if err := l.run(l.head+l.group, rows.args[i*n:(i+1)*n]...); err != nil {
 			f, ok := errors.AsType[*fault.Error](err)
 			if !ok {
 				return err

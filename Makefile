@@ -47,8 +47,8 @@ fuzz: ## fuzz each target for FUZZTIME (default 30s)
 	@scripts/fuzz $(or $(FUZZTIME),30s)
 
 .PHONY: bench
-bench: ## measure against the bare driver, and print ratios
-	@$(GO) run ./bench
+bench: ## measure against the bare driver and others, print ratios, write them to bench/results
+	@$(GO) run ./bench -o bench/results
 
 .PHONY: clean
 clean: ## remove what the targets have fetched and built

@@ -6,20 +6,20 @@
 //	make bench
 //	go run ./bench http start
 //
-// It prints a table. A figure that is not within its bar is marked MISSED; on a
-// machine that does other work, look at the range too before it is believed.
+// It prints tables; make bench, or -o, also writes them to bench/results. A figure
+// that is not within its bar is marked MISSED; on a machine that does other work,
+// look at the range too before it is believed.
 package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
-	"io"
 	"log"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 )
 
@@ -81,38 +81,75 @@ func main() {
 		}
 		return
 	}
+	out := flag.String("o", "", "the `directory` into which to write the report; empty: none is written")
+	machine := flag.String("machine", "", "what the report calls this machine in its name; empty: its system and processors")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "usage: bench [flags] [name ...]\n\nMeasures what is named, without names everything but %s. The names are\n%s.\n\n", strings.Join(named, " and "), strings.Join(names(), ", "))
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	for _, name := range flag.Args() {
+		if !slices.Contains(names(), name) {
+			log.Fatalf("there is no measurement named %s; there are %s", name, strings.Join(names(), ", "))
+		}
+	}
 	dir, err := os.MkdirTemp("", "ayb-bench-")
 	if err != nil {
 		log.Fatal(err)
 	}
-	err = measureAll(context.Background(), dir, os.Args[1:], os.Stdout)
+	err = measureAll(context.Background(), dir, flag.Args(), *out, *machine)
 	os.RemoveAll(dir)
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
+// names lists the measurements.
+func names() (list []string) {
+	for _, m := range measurements() {
+		list = append(list, m.name)
+	}
+	return list
+}
+
 // named are the measurements that are made only if they are named: one is built from
 // the network, the other needs a disk with room for millions of directories.
 var named = []string{"peers", "million"}
 
-// measureAll measures what is named, without names everything, with its files
-// below dir, and writes the table.
-func measureAll(ctx context.Context, dir string, names []string, w io.Writer) error {
-	fmt.Fprintf(w, "%s, %s/%s, %d processors, %s\n\n", time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
-	table := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(table, "what\tmeasured\tbar\t")
+// measureAll measures what is chosen, without names everything, with its files
+// below dir. It prints figures as they come, and writes them to a file in out unless
+// that is empty. What fails keeps nothing else from being measured.
+func measureAll(ctx context.Context, dir string, chosen []string, out, machine string) (failed error) {
+	command := strings.TrimSpace("go run ./bench " + strings.Join(chosen, " "))
+	if len(chosen) == 0 && out != "" {
+		command = "make bench"
+	}
+	r := newReport(command, dir)
+	for _, fact := range r.facts {
+		fmt.Printf("%s: %s\n", fact[0], fact[1])
+	}
+	fmt.Println()
 	for _, m := range measurements() {
-		if len(names) > 0 && !slices.Contains(names, m.name) || len(names) == 0 && slices.Contains(named, m.name) {
+		if len(chosen) > 0 && !slices.Contains(chosen, m.name) || len(chosen) == 0 && slices.Contains(named, m.name) {
 			continue
 		}
-		figures, err := m.measure(ctx, dir)
-		if err != nil {
+		c := chapter{name: m.name}
+		began := time.Now()
+		if c.figures, c.err = m.measure(ctx, dir); c.err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", m.name, c.err))
+		}
+		c.took = time.Since(began)
+		if err := c.print(os.Stdout); err != nil {
 			return err
 		}
-		for _, f := range figures {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", f.what, f.measured(), f.bar(), f.note)
+		if r.chapter = append(r.chapter, c); out == "" {
+			continue
+		}
+		if path, err := r.write(out, machine); err != nil {
+			return err
+		} else if len(r.chapter) == 1 {
+			fmt.Printf("written to %s, as is what follows\n\n", path)
 		}
 	}
-	return table.Flush()
+	return failed
 }

@@ -8,7 +8,7 @@ import (
 
 // firstPiece is the size at which the first piece of a flow is sent: who reads it
 // can begin while the next is made.
-const firstPiece = 8 << 10
+const firstPiece = 2 << 10
 
 // flushAfter is how long what was written waits at most for more to be sent with.
 const flushAfter = 100 * time.Millisecond

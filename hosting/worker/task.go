@@ -30,16 +30,17 @@ type task struct {
 	stuck atomic.Bool  // it waits for credit
 
 	chunk   []byte    // of the answer, not yet sent
-	begun   bool      // some of the answer was sent
+	most    int       // how large it may become
 	waiting time.Time // since when; zero: nothing waits
 	fresh   bool      // a row has just come
 }
 
 const (
 	// chunkBytes is how much of an answer is gathered before it is sent: with a row
-	// more, one frame as a rule. The first rows do not wait for so many.
+	// more, one frame as a rule. The first rows do not wait for so many: firstChunk is
+	// how much the first chunk holds, and each further one twice as much.
 	chunkBytes = 48 << 10
-	firstChunk = 8 << 10
+	firstChunk = 4 << 10
 
 	// flushAfter is how long a row waits for others to come along.
 	flushAfter = 5 * time.Millisecond
@@ -48,7 +49,7 @@ const (
 var errCancelled = errors.New("worker: nobody wants the answer")
 
 func newTask(c *child, id uint32) *task {
-	t := &task{child: c, id: id, ended: make(chan struct{}), refill: make(chan struct{}, 1)}
+	t := &task{child: c, id: id, most: firstChunk, ended: make(chan struct{}), refill: make(chan struct{}, 1)}
 	t.credit.Store(window)
 	return t
 }
@@ -128,7 +129,7 @@ func (t *task) gather() error {
 	switch {
 	case t.refused.Load():
 		return errCancelled
-	case len(t.chunk) >= chunkBytes, !t.begun && len(t.chunk) >= firstChunk:
+	case len(t.chunk) >= t.most:
 		return t.flush()
 	case t.waiting.IsZero():
 		t.waiting = time.Now()
@@ -138,7 +139,7 @@ func (t *task) gather() error {
 
 // flush sends what there is.
 func (t *task) flush() error {
-	t.waiting, t.begun = time.Time{}, true
+	t.waiting, t.most = time.Time{}, min(2*t.most, chunkBytes)
 	err := t.sendAll(t.chunk)
 	if t.chunk = t.chunk[:0]; cap(t.chunk) > 4*chunkBytes {
 		t.chunk = nil

@@ -50,6 +50,11 @@ fuzz: ## fuzz each target for FUZZTIME (default 30s)
 bench: ## measure against the bare driver and others, print ratios, write them to bench/results
 	@$(GO) run ./bench -o bench/results
 
+.PHONY: stress
+stress: ## an hour of hard work: a mixed load for STRESS (default 30m), 100 kills, a million databases
+	@AYB_STRESS=$(or $(STRESS),30m) AYB_STRESS_ROUNDS=$(or $(ROUNDS),100) $(GO) test -count 1 -timeout 0 -v ./stress
+	@$(GO) run ./bench million
+
 .PHONY: clean
 clean: ## remove what the targets have fetched and built
 	@rm -rf .cache bin dist

@@ -197,11 +197,11 @@ func (c *ledgerClient) understand(n int, err error) outcome {
 	case kind == fault.Invalid && n%10 != 0:
 		c.odd = err
 		return refused
-	case kind == fault.Invalid, kind == fault.Busy, kind == fault.NotApplied, kind == fault.Conflict, kind == fault.TimedOut:
+	case isGone(err):
+		return unknown
+	case kind == fault.Invalid, kind == fault.Unavailable, kind == fault.Busy, kind == fault.NotApplied, kind == fault.Conflict, kind == fault.TimedOut:
 		return refused
 	case kind == fault.OutcomeUnknown:
-		return unknown
-	case isGone(err):
 		return unknown
 	default:
 		c.odd = err

@@ -58,6 +58,8 @@ type site struct {
 	env    []string
 	tokens map[string]string // by account
 
+	transport http.Transport // of all clients
+
 	cmd     *exec.Cmd
 	ended   chan struct{} // closed when the process has ended
 	err     error         // with which it did
@@ -69,6 +71,7 @@ type site struct {
 func newSite(t testing.TB, accounts []string, env ...string) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), env: env, tokens: map[string]string{}}
+	s.transport.MaxIdleConnsPerHost = 100
 	eng, err := ayb.Open(t.Context(), ayb.Config{DataPath: s.data()})
 	must(t, err)
 	for _, name := range accounts {
@@ -157,7 +160,7 @@ func (s *site) log() string {
 // client returns a client of an account that does not try again.
 func (s *site) client(account string) *client.Client {
 	s.t.Helper()
-	c, err := client.New(client.Config{URL: s.url, Token: s.tokens[account], Retries: -1, Timeout: patience, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}})
+	c, err := client.New(client.Config{URL: s.url, Token: s.tokens[account], Retries: -1, Timeout: patience, HTTP: &http.Client{Transport: &s.transport}})
 	must(s.t, err)
 	return c
 }

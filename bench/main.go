@@ -66,7 +66,7 @@ type measurement struct {
 
 func measurements() []measurement {
 	return []measurement{
-		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"write", writes}, {"beside", readersBeside}, {"stream", streams}, {"bulk", bulk}, {"peers", peers}, {"start", starts}, {"density", densities}, {"many", hundredThousand}, {"million", millions}, {"neighbour", neighbours}, {"snapshot", snapshots}, {"copies", copies},
+		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"write", writes}, {"beside", readersBeside}, {"stream", streams}, {"bulk", bulk}, {"peers", peers}, {"start", starts}, {"density", densities}, {"crowded", crowded}, {"many", hundredThousand}, {"million", millions}, {"neighbour", neighbours}, {"snapshot", snapshots}, {"copies", copies},
 	}
 }
 

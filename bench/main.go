@@ -66,7 +66,7 @@ type measurement struct {
 
 func measurements() []measurement {
 	return []measurement{
-		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"write", writes}, {"beside", readersBeside}, {"stream", streams}, {"bulk", bulk}, {"peers", peers}, {"start", starts}, {"density", densities}, {"crowded", crowded}, {"many", hundredThousand}, {"million", millions}, {"neighbour", neighbours}, {"snapshot", snapshots}, {"copies", copies},
+		{"query", queries}, {"scan", scans}, {"open", opens}, {"program", programs}, {"http", httpQueries}, {"write", writes}, {"disk", disks}, {"beside", readersBeside}, {"stream", streams}, {"bulk", bulk}, {"peers", peers}, {"start", starts}, {"density", densities}, {"crowded", crowded}, {"many", hundredThousand}, {"million", millions}, {"neighbour", neighbours}, {"snapshot", snapshots}, {"copies", copies},
 	}
 }
 
@@ -112,9 +112,9 @@ func names() (list []string) {
 	return list
 }
 
-// named are the measurements that are made only if they are named: one is built from
-// the network, the other needs a disk with room for millions of directories.
-var named = []string{"peers", "million"}
+// named are the measurements that are made only if they are named: this one needs a
+// disk with room for millions of directories.
+var named = []string{"million"}
 
 // measureAll measures what is chosen, without names everything, with its files
 // below dir. It prints figures as they come, and writes them to a file in out unless

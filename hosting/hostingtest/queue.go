@@ -19,6 +19,7 @@ func queueChecks() []check {
 		{"a_reader_stuck_in_its_sink_blocks_no_writer", stuckReader},
 		{"waiting_is_not_execution", waitingIsFree},
 		{"databases_do_not_wait_for_each_other", separateQueues},
+		{"a_flood_of_one_tenant_leaves_others_alone", floodOfTenant},
 		{"callers_write_in_turn", writersInTurn},
 		{"a_queue_that_one_caller_fills_has_room_for_others", roomToWait},
 		{"readers_of_one_caller_leave_room_for_others", roomToRead},
@@ -316,4 +317,54 @@ func readersBesideWriters(t *testing.T, s *suite) {
 			t.Error(err)
 		}
 	}
+}
+
+// floodOfTenant has one caller send to a database whatever it takes, reads that do not
+// end among them, while others use another database of the same owner and one of another
+// owner's; and then the flood is over.
+func floodOfTenant(t *testing.T, s *suite) {
+	const schema = "CREATE TABLE t (a)"
+	h := s.host(t, hosting.Limits{QueuedReads: 16, QueuedWrites: 16, QueueTime: 4 * patience, SessionIdle: 2 * patience})
+	d := h.database(schema)
+	many := d.from("many")
+	free := hold(many)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	const each = 40
+	flood := make(chan error, 2*each)
+	for range each {
+		go func() {
+			_, err := many.run(ctx, hosting.Read, endlessRead)
+			flood <- err
+		}()
+		go func() {
+			_, err := many.run(ctx, hosting.Write, "INSERT INTO t VALUES (1)")
+			flood <- err
+		}()
+	}
+	wantKind(t, "beyond the queue", await(t, "a refusal", flood), fault.Busy)
+	soon, done := context.WithTimeout(t.Context(), patience) // which is no turn of the flood's end
+	defer done()
+	for _, other := range []*database{d.sibling(schema).from("few"), h.database(schema).from("few"), d.from("few")} {
+		for range 10 {
+			if _, err := other.run(soon, hosting.Read, "SELECT count(*) FROM t"); err != nil {
+				t.Fatalf("a read: %v", err)
+			}
+			if other.job.DB == d.job.DB { // whose writer is held
+				continue
+			}
+			if _, err := other.run(soon, hosting.Write, "INSERT INTO t VALUES (2)"); err != nil {
+				t.Fatalf("a write: %v", err)
+			}
+		}
+	}
+	cancel()
+	for range 2*each - 1 {
+		if err := await(t, "an answer", flood); err == nil {
+			t.Error("what could not be done was done")
+		}
+	}
+	free()
+	many.write("INSERT INTO t VALUES (1)")
+	many.expect("1", "SELECT count(*) FROM t")
 }

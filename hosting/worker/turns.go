@@ -131,12 +131,15 @@ func (t *turns) take(ctx context.Context, key laneKey, k *ticket) error {
 		t.mu.Unlock()
 		return err
 	}
-	if t.fits(k) && !t.passed(l) {
+	fits := t.fits(k)
+	if fits && !t.passed(l) {
 		t.grant(k)
 		t.mu.Unlock()
 		return nil
 	}
-	t.queue(k)
+	if t.queue(k); fits {
+		t.serve() // those who wait may have to, and this one not
+	}
 	t.mu.Unlock()
 	return t.await(ctx, k)
 }
@@ -384,6 +387,7 @@ func (t *turns) serve() {
 		t.unqueue(k)
 		t.regrant(k)
 	}
+	next := t.cursor // whoever must wait loses no turn
 	for tried := 0; tried < len(t.flows); {
 		if t.cursor >= len(t.flows) {
 			t.cursor = 0
@@ -400,8 +404,9 @@ func (t *turns) serve() {
 			t.cursor++
 		}
 		t.regrant(k)
-		tried = 0
+		tried, next = 0, t.cursor
 	}
+	t.cursor = next
 }
 
 // regrant grants a ticket that was taken off a queue, in its lane, which may

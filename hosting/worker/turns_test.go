@@ -78,6 +78,41 @@ func TestTurns_one_caller_leaves_room_for_others(t *testing.T) {
 	}
 }
 
+// TestTurns_who_may_go_does_not_wait_behind_who_may_not has a caller who has as many
+// turns as they may wait for more, in the lane of another, for whom there is one.
+func TestTurns_who_may_go_does_not_wait_behind_who_may_not(t *testing.T) {
+	turns := testTurns(hosting.Limits{QueueTime: time.Hour}, 6, 8)
+	var hog []*ticket
+	for range 5 {
+		k, err := taken(t.Context(), turns, readLane, "hog", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hog = append(hog, k)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		_, err := taken(ctx, turns, readLane, "hog", 0)
+		gone <- err
+	}()
+	eventually(t, "the hog waits", func() bool { return turns.queued() == 1 })
+	soon, done := context.WithTimeout(t.Context(), patience)
+	defer done()
+	k, err := taken(soon, turns, readLane, "other", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns.give(k)
+	cancel()
+	if err := <-gone; err != context.Canceled {
+		t.Errorf("the hog was told %v", err)
+	}
+	for _, k := range hog {
+		turns.give(k)
+	}
+}
+
 func TestTurns_callers_are_served_in_turn(t *testing.T) {
 	turns := testTurns(hosting.Limits{QueueTime: patience}, 6, 1)
 	first, err := taken(t.Context(), turns, readLane, "first", 0)

@@ -42,7 +42,6 @@ var (
 	errClosed     = fault.New(fault.Unavailable, "The server is shutting down; send the request again in a moment")
 	errReadOnly   = fault.New(fault.ReadOnly, "Attempted to write to database while in read-only mode")
 	errNoSQL      = fault.New(fault.Invalid, "The text holds no SQL statement")
-	errCrowded    = fault.Refuse(fault.QueueFull, "Too many of your queries wait for this database; try again when some are answered")
 	errVacuumInto = fault.New(fault.Denied, "VACUUM INTO is not available; use a snapshot or an export to copy a database")
 
 	// errWrites tells that a text that was tried on a reader writes.

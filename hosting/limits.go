@@ -32,6 +32,23 @@ func (l Limits) CheckSessions(open, mine int) error {
 	return nil
 }
 
+// CheckQueue refuses one more text of a caller who has so many of those that wait to
+// read a database, or to write to it. Of the places to wait one caller has a part.
+// Errors: Busy.
+func (l Limits) CheckQueue(writes bool, waiting, mine int) error {
+	limit, bound, do := l.QueuedReads, "limits.queued_reads", "read"
+	if writes {
+		limit, bound, do = l.QueuedWrites, "limits.queued_writes", "write to"
+	}
+	switch {
+	case waiting >= limit:
+		return fault.Refuse(fault.QueueFull, "More than %s (%d) queries wait to %s this database; try again", bound, limit, do)
+	case mine >= share(limit):
+		return fault.Refuse(fault.QueueFull, "%d of your queries wait to %s this database, and the rest of %s (%d) is for others; try again when some are answered", mine, do, bound, limit)
+	}
+	return nil
+}
+
 // WithDefaults returns the limits with every zero field set to its default.
 func (l Limits) WithDefaults() Limits {
 	for _, d := range []struct {

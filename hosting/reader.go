@@ -42,16 +42,9 @@ func (p *readerPool) take(ctx context.Context, caller Caller) (*conn, error) {
 			return p.fresh(caller)
 		}
 	}
-	var full error
-	switch limit := p.db.r.limits.QueuedReads; {
-	case p.queued.len() >= limit:
-		full = fault.Refuse(fault.QueueFull, "More than limits.queued_reads (%d) queries wait to read this database; try again", limit)
-	case p.queued.waiting(caller) >= share(limit):
-		full = errCrowded
-	}
-	if full != nil {
+	if err := p.db.r.limits.CheckQueue(false, p.queued.len(), p.queued.waiting(caller)); err != nil {
 		p.mu.Unlock()
-		return nil, full
+		return nil, err
 	}
 	turn := make(chan *conn, 1)
 	p.queued.push(caller, turn)

@@ -69,11 +69,8 @@ const (
 func (q *writerQueue) push(t *turn) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch limit := q.db.r.limits.QueuedWrites; {
-	case q.queue.len() >= limit:
-		return fault.Refuse(fault.QueueFull, "More than limits.queued_writes (%d) queries wait to write to this database; try again", limit)
-	case q.queue.waiting(t.caller) >= share(limit):
-		return errCrowded
+	if err := q.db.r.limits.CheckQueue(true, q.queue.len(), q.queue.waiting(t.caller)); err != nil {
+		return err
 	}
 	t.done = make(chan struct{})
 	q.queue.push(t.caller, t)

@@ -159,18 +159,9 @@ func (t *turns) try(key laneKey, k *ticket) bool {
 
 // crowded refuses a call for which there is no room in its lane, not even to wait.
 func (t *turns) crowded(k *ticket) error {
-	l, i := k.lane, index(k.lane.key.writes)
-	room, what := t.limits.QueuedReads, "limits.queued_reads (%d) queries wait to read"
-	if l.key.writes {
-		room, what = t.limits.QueuedWrites, "limits.queued_writes (%d) queries wait to write"
-	}
-	switch base := t.places.base[i]; {
-	case l.calls >= base+room:
-		return fault.Refuse(fault.QueueFull, "More than "+what+" this database; try again", room)
-	case l.charged[k.caller] >= base+share(room):
-		return fault.Refuse(fault.QueueFull, "Too many of your queries wait for this database; try again when some are answered")
-	}
-	return nil
+	l := k.lane
+	base := t.places.base[index(l.key.writes)]
+	return t.limits.CheckQueue(l.key.writes, l.calls-base, l.charged[k.caller]-base)
 }
 
 // queue adds a ticket to those that wait.

@@ -2,6 +2,7 @@ package hosting
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -136,4 +137,32 @@ func TestInProcess_who_holds_much_memory_keeps_the_place(t *testing.T) {
 	if err := end(); err != nil {
 		t.Errorf("the write: %v", err)
 	}
+}
+
+// TestInProcess_nobody_waits_for_who_comes_after_them has a text that would run for
+// long wait behind one that is being committed by its caller.
+func TestInProcess_nobody_waits_for_who_comes_after_them(t *testing.T) {
+	h := newHarness(t, Limits{QueryTime: time.Hour})
+	h.must("CREATE TABLE t(a)")
+	end := h.stick("INSERT INTO t VALUES (1)")
+	ctx, cancel := context.WithCancel(context.Background())
+	behind := make(chan error, 1)
+	go func() {
+		endless := "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+		_, err := h.Run(ctx, Job{DB: h.db, Class: Write, Statement: catalog.Statement{SQL: endless}}, nil)
+		behind <- err
+	}()
+	for deadline := time.Now().Add(time.Minute); h.Stats().QueuedWrites == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the text does not wait")
+		}
+	}
+	if err := end(); err != nil {
+		t.Errorf("the write: %v", err)
+	}
+	cancel()
+	if err := <-behind; !errors.Is(err, context.Canceled) {
+		t.Errorf("the text behind it: %v", err)
+	}
+	h.count(1)
 }

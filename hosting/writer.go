@@ -112,8 +112,8 @@ func (q *writerQueue) end() {
 // do has a text carried out. Errors: those of push and await.
 func (q *writerQueue) do(ctx context.Context, t *turn) error {
 	if q.begin(t) {
-		q.write(t)
-		q.end()
+		defer q.end()
+		q.alone(t) // not with others: their texts may take longer
 		return nil
 	}
 	if err := q.push(t); err != nil {

@@ -82,8 +82,10 @@ func (c *crowd) makeFirst(ctx context.Context) (first hosting.DB, err error) {
 	if _, err := eng.Query(ctx, ayb.System, ref, fillCrowd); err != nil {
 		return first, err
 	}
-	if err := eng.SetPublic(ctx, ayb.System, ref, ayb.PublicReadOnly); err != nil { // so that alice may read all of them
-		return first, err
+	if c.each { // alice may read all of them
+		if err := eng.SetPublic(ctx, ayb.System, ref, ayb.PublicReadOnly); err != nil {
+			return first, err
+		}
 	}
 	db, err := eng.Database(ctx, ayb.System, ref)
 	return hosting.DB{Owner: db.Owner, Database: db.ID, Version: db.Version}, err

@@ -80,11 +80,14 @@ func crowds(ctx context.Context, dir string, many, links int) (figures []figure,
 // What is timed, in the order in which it is done, and what of it takes a sum over all
 // databases of an owner.
 var (
-	crowdWork = []string{"start to the first /health", "list page", "create", "first query of a database", "first INSERT into a database", "details", "shutdown"}
+	crowdWork = []string{"start to the first /health", "list page", forStranger, "create", "first query of a database", "first INSERT into a database", "details", "shutdown"}
 	addedUp   = []string{"first INSERT into a database", "details"}
 )
 
-const sinceStart = ", the first one since the start"
+const (
+	sinceStart  = ", the first one since the start"
+	forStranger = "list page for a stranger" // who sees none of them if one owner has all
+)
 
 // compareCrowds has servers of two crowds take turns, and compares what they take for
 // each kind of work.
@@ -154,7 +157,7 @@ func (v *visit) run(ctx context.Context, program, dir string) error {
 func (v *visit) start(ctx context.Context, program, log string) error {
 	return v.time("start to the first /health", func() (err error) {
 		if v.p, err = startServer(ctx, program, log, v.data, crowdBounds...); err == nil {
-			err = v.ask(ctx, "GET", "/health", "")
+			err = v.ask(ctx, "", "GET", "/health", "")
 		}
 		return err
 	})
@@ -167,6 +170,7 @@ func (v *visit) asks(ctx context.Context) error {
 		v.crowd.made++
 		for _, w := range []struct{ what, method, path, body string }{
 			{"list page", "GET", "/v1/entity/alice", ""},
+			{forStranger, "GET", "/v1/entity/alice", ""},
 			{"create", "POST", fmt.Sprintf("/v1/alice/new-%d/create", v.crowd.made), ""},
 			{"first query of a database", "POST", "/v1/" + v.ref(rand.IntN(v.size)) + "/query", "SELECT b FROM t"},
 			{"first INSERT into a database", "POST", "/v1/" + v.own() + "/query", "INSERT INTO t(b) VALUES ('more')"},
@@ -176,7 +180,11 @@ func (v *visit) asks(ctx context.Context) error {
 			if i == 0 && slices.Contains(addedUp, what) {
 				what += sinceStart
 			}
-			if err := v.time(what, func() error { return v.ask(ctx, w.method, w.path, w.body) }); err != nil {
+			token := v.token
+			if what == forStranger {
+				token = ""
+			}
+			if err := v.time(what, func() error { return v.ask(ctx, token, w.method, w.path, w.body) }); err != nil {
 				return err
 			}
 		}
@@ -212,12 +220,14 @@ func (v *visit) time(what string, do func() error) error {
 }
 
 // ask sends a request, whose answer must be a success.
-func (v *visit) ask(ctx context.Context, method, path, body string) error {
+func (v *visit) ask(ctx context.Context, token, method, path, body string) error {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+v.p.address+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", "Bearer "+v.token)
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
 	request.Header.Set("db-type", "sqlite")
 	answer, err := v.http.Do(request)
 	if err != nil {

@@ -154,14 +154,29 @@ type DatabaseFilter struct {
 	Only catalog.ID
 }
 
-func (f DatabaseFilter) apply(q *bun.SelectQuery) {
-	if !f.All {
-		q.Where("d.public_level IN (?, ?) OR EXISTS (SELECT 1 FROM access_grant AS g WHERE g.database_id = d.id AND g.entity_id = ?)",
-			catalog.PublicFork, catalog.PublicReadOnly, f.Viewer)
-	}
+// discoverable selects the databases of an owner that everybody may discover. The
+// condition is that of the index database_public.
+const discoverable = "p.owner_id = ? AND p.public_level <> 0 AND p.deleted_at IS NULL"
+
+// apply adds the filter to a query for a page of an owner's databases, where the
+// databases after that one begin; nil: with the first. Of those that everybody may
+// discover no more are looked at than the page has room for, and the others that
+// an owner has not at all.
+func (f DatabaseFilter) apply(s *Store, q *bun.SelectQuery, owner catalog.ID, after *cursor, room int64) {
 	if !f.Only.IsZero() {
 		q.Where("d.id = ?", f.Only)
 	}
+	if f.All {
+		return
+	}
+	public := s.db.NewSelect().TableExpr("database AS p").ColumnExpr("p.id").Where(discoverable, owner).OrderExpr("p.id DESC").Limit(room)
+	if !f.Only.IsZero() {
+		public.Where("p.id = ?", f.Only)
+	}
+	if after != nil {
+		public.Where("p.id < ?", after.texts[0])
+	}
+	q.Where("d.id IN (SELECT id FROM (?) AS discovered UNION SELECT g.database_id FROM access_grant AS g WHERE g.entity_id = ?)", public, f.Viewer)
 }
 
 // Databases lists the live databases of an owner that the filter selects, newest
@@ -175,7 +190,7 @@ func (s *Store) Databases(ctx context.Context, owner catalog.ID, filter Database
 	err = s.read(ctx, nil, func(ctx context.Context) error {
 		q := selectDatabases(s.db, &rows).Where("d.owner_id = ?", owner).Where("d.deleted_at IS NULL").
 			Order("d.id DESC").Limit(oneMore(page))
-		filter.apply(q)
+		filter.apply(s, q, owner, after, oneMore(page))
 		if after != nil {
 			q.Where("d.id < ?", after.texts[0])
 		}

@@ -72,14 +72,14 @@ func TestOwner_sum_follows_files_that_come_and_go(t *testing.T) {
 // TestInProcess_forgets_owners opens databases of many owners, of which few can be
 // open at a time.
 func TestInProcess_forgets_owners(t *testing.T) {
-	h := newHarness(t, Limits{OpenMemory: 4 << 20})
-	for i := range 50 {
+	h := newHarness(t, Limits{OpenMemory: 2 << 20})
+	for i := range 20 {
 		h.db = h.create()
 		h.must(fmt.Sprintf("CREATE TABLE t%d(a)", i))
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.owners) > len(h.open) || len(h.open) > 40 {
+	if len(h.owners) > len(h.open) || len(h.open) > 15 {
 		t.Errorf("it knows of %d owners and has %d databases open", len(h.owners), len(h.open))
 	}
 }

@@ -45,7 +45,7 @@ var kindsOfWork = []kindOfWork{
 	{"cancel", 2, 10 * time.Millisecond, cancel},
 	{"refuse", 1, 10 * time.Millisecond, refuse},
 	{"idle", 1, 100 * time.Millisecond, idle},
-	{"kill", 1, 2 * time.Second, killWorker},
+	{"kill", 1, 0, killWorker},
 }
 
 // base picks an account and one of the databases that are always there.

@@ -97,6 +97,9 @@ func reasonOf(err error) reason {
 		return postgresReason(pg.Code)
 	}
 	if code := sqlite3.ExtendedErrorCode(0); errors.As(err, &code) {
+		if durable.IsFull(err) { // as when a connection is opened
+			return full
+		}
 		return sqliteReason(code)
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {

@@ -138,8 +138,12 @@ func (e *Engine) ownerSize(ctx context.Context, owner ID) (int64, error) {
 	}
 	defer unlock()
 	sum, databases, err := hosting.OwnerSize(ctx, e.cfg.owners(), owner)
-	if err == nil && databases >= manyDatabases {
+	switch {
+	case err != nil:
+	case databases >= manyDatabases:
 		e.sums.put(owner, ownerSum{bytes: sum, until: e.now().Add(time.Duration(databases) * sumAge)})
+	default:
+		e.sums.drop(owner)
 	}
 	return sum, err
 }
@@ -170,6 +174,12 @@ func (s *ownerSums) put(owner ID, sum ownerSum) {
 		s.of = map[ID]ownerSum{}
 	}
 	s.of[owner] = sum
+}
+
+func (s *ownerSums) drop(owner ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.of, owner)
 }
 
 func (s *ownerSums) get(owner ID) (sum ownerSum, ok bool) {

@@ -31,11 +31,7 @@ func (w *workNotes) begin(owner ID) (end func(), err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.of[owner] == 0 {
-		note, err := os.OpenFile(w.path(owner), os.O_WRONLY|os.O_CREATE, 0o600)
-		if err == nil {
-			err = note.Close()
-		}
-		if err != nil {
+		if err := w.note(owner); err != nil {
 			return nil, unspooled(err)
 		}
 	}
@@ -44,6 +40,17 @@ func (w *workNotes) begin(owner ID) (end func(), err error) {
 	}
 	w.of[owner]++
 	return func() { w.end(owner) }, nil
+}
+
+func (w *workNotes) note(owner ID) error {
+	if err := os.MkdirAll(w.dir, 0o700); err != nil {
+		return err
+	}
+	note, err := os.OpenFile(w.path(owner), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return note.Close()
 }
 
 // end takes the note back after the last work for an owner, unless there is something

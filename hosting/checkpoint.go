@@ -134,6 +134,9 @@ func (q *writerQueue) emptyLog(pages int64) (emptied bool) {
 		return true
 	}
 	q.db.stopSinks()
+	if pages > 0 { // there is room to go on
+		return q.copyLog(sqlite3.CHECKPOINT_RESTART, logPatience)
+	}
 	return q.copyLog(sqlite3.CHECKPOINT_RESTART, lastLogPatience)
 }
 

@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// firstPiece is the size at which the first piece of a flow is sent: who reads it
-// can begin while the next is made.
-const firstPiece = 2 << 10
-
 // flushAfter is how long what was written waits at most for more to be sent with.
 const flushAfter = 100 * time.Millisecond
 
@@ -25,6 +21,7 @@ type flow struct {
 	// more comes to.
 	mu      sync.Mutex
 	buf     []byte
+	first   int // the size at which the first piece is sent
 	timer   *time.Timer
 	waiting bool // the timer runs
 	ended   bool
@@ -36,7 +33,7 @@ type flow struct {
 // newFlow returns the body of the answer. The caller releases it.
 func (x *exchange) newFlow(header func()) *flow {
 	x.leaveBody()
-	return &flow{x: x, header: header, buf: x.pieces.get()}
+	return &flow{x: x, header: header, buf: x.pieces.get(), first: pieceBytes}
 }
 
 // add has more appended to the body.
@@ -47,7 +44,7 @@ func (f *flow) add(more func([]byte) []byte) error {
 		return f.err
 	}
 	f.buf = more(f.buf)
-	if len(f.buf) >= pieceBytes || !f.begun && len(f.buf) >= firstPiece {
+	if len(f.buf) >= pieceBytes || !f.begun && len(f.buf) >= f.first {
 		f.send()
 	}
 	if !f.waiting && f.err == nil && (len(f.buf) > 0 || f.squeeze != nil) {

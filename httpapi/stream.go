@@ -12,6 +12,11 @@ import (
 
 var contentStream = []string{wire.ContentTypeStream}
 
+// firstLines is the size, in bytes, of the first piece of a stream: who reads it can
+// begin while the next is made. The first piece of a file is a whole one: until it is
+// sent, what goes wrong is answered with an error, and nothing in a file could say so.
+const firstLines = 2 << 10
+
 // A stream is a Sink that sends rows as they come. What goes wrong before anything
 // was sent is answered with an error as everywhere, later with an error as the last
 // line.
@@ -24,6 +29,7 @@ type stream struct {
 // stream runs a query and answers with a stream.
 func (x *exchange) stream(ctx *queryContext, ref string, st ayb.Statement) (any, error) {
 	s := &stream{flow: x.newFlow(func() { x.w.Header()["Content-Type"] = contentStream })}
+	s.first = firstLines
 	defer s.release()
 	sum, err := x.eng.Stream(ctx, x.caller, ref, st, s)
 	return s.complete(sum, ending(ctx, err))

@@ -18,7 +18,9 @@ import (
 	"ayb/hosting"
 )
 
-const slack = slow * 250 * time.Millisecond // what a Runner may take beyond a bound
+// slack is what a Runner may take beyond a bound on a machine that is busy with other
+// tests. That it takes 250 ms at most if it can, the attacks find out.
+const slack = slow * time.Second
 
 func TestRunner_ends_what_no_interrupt_stops(t *testing.T) {
 	const bound = slow * 400 * time.Millisecond
@@ -27,7 +29,7 @@ func TestRunner_ends_what_no_interrupt_stops(t *testing.T) {
 	_, err := h.try(t.Context(), deaf)
 	took := time.Since(start)
 	wantKind(t, "a text that does not look up", err, fault.TimedOut)
-	if took < bound || took > bound+slack+200*time.Millisecond {
+	if took < bound || took > bound+slack {
 		t.Errorf("it ended after %v, the bound is %v", took, bound)
 	}
 	h.must("INSERT INTO t VALUES (1)")
@@ -37,7 +39,7 @@ func TestRunner_ends_what_no_interrupt_stops(t *testing.T) {
 	defer cancel()
 	start = time.Now()
 	_, err = h.visitor("v").try(ctx, deaf)
-	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 100*time.Millisecond+slack+200*time.Millisecond {
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 100*time.Millisecond+slack {
 		t.Errorf("a text past its caller's deadline: %v after %v", err, took)
 	}
 }
@@ -95,7 +97,7 @@ func TestRunner_a_stopped_worker_is_replaced(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	_, err := h.try(ctx, "SELECT 1")
-	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 100*time.Millisecond+slack+200*time.Millisecond {
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 100*time.Millisecond+slack {
 		t.Errorf("%v after %v", err, took)
 	}
 	h.expect(0, "SELECT count(*) FROM t")

@@ -3,7 +3,7 @@
 // (TestLedger); and it serves all kinds of work at once for a long time and must not
 // grow (TestMixed).
 //
-// Both are short unless these variables of the environment say otherwise, as
+// They run on Linux, which tells what a process has. Both are short unless these variables of the environment say otherwise, as
 // "make stress" does:
 //
 //	AYB_STRESS=30m         how long the mixed load lasts

@@ -38,6 +38,25 @@ func require(t testing.TB, err error) {
 	}
 }
 
+// openWritten returns an engine that ends with the test, with alice/db, which has a table t
+// with a column a.
+func openWritten(t testing.TB) (*Engine, Database) {
+	t.Helper()
+	ctx := context.Background()
+	e, err := Open(ctx, Config{DataPath: t.TempDir()})
+	require(t, err)
+	t.Cleanup(func() { require(t, e.Close()) })
+	_, err = e.CreateEntity(ctx, System, "alice", nil)
+	require(t, err)
+	_, err = e.CreateDatabase(ctx, System, "alice/db", nil)
+	require(t, err)
+	_, err = e.Query(ctx, System, "alice/db", "CREATE TABLE t (a)")
+	require(t, err)
+	db, err := e.Database(ctx, System, "alice/db")
+	require(t, err)
+	return e, db.Database
+}
+
 // noted returns the note that a database has changed.
 func (e *Engine) noted(t *testing.T, db Database) ID {
 	t.Helper()

@@ -88,39 +88,23 @@ func TestTransfer_is_finished_or_undone_after_a_crash(t *testing.T) {
 // crash, the database be deleted before anybody cleans up, and be purged.
 func TestPurge_removes_what_a_transfer_left_of_a_deleted_database(t *testing.T) {
 	ctx := context.Background()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	e, err := Open(ctx, Config{DataPath: t.TempDir()})
-	must(err)
-	defer e.Close()
-	_, err = e.CreateEntity(ctx, System, "alice", nil)
-	must(err)
+	e, db := openWritten(t)
 	bob, err := e.CreateEntity(ctx, System, "bob", nil)
-	must(err)
-	_, err = e.CreateDatabase(ctx, System, "alice/db", nil)
-	must(err)
-	_, err = e.Query(ctx, System, "alice/db", "CREATE TABLE t (a)")
-	must(err)
-	db, err := e.Database(ctx, System, "alice/db")
-	must(err)
-	move := transfer{From: fileOf(db.Database), To: hosting.DB{Owner: bob.ID, Database: db.ID, Version: e.ids.next()}}
-	must(e.note(move))
-	must(e.copyVersion(move, true))
-	must(e.DeleteDatabase(ctx, System, "alice/db"))
+	require(t, err)
+	move := transfer{From: fileOf(db), To: hosting.DB{Owner: bob.ID, Database: db.ID, Version: e.ids.next()}}
+	require(t, e.note(move))
+	require(t, e.copyVersion(move, true))
+	require(t, e.DeleteDatabase(ctx, System, "alice/db"))
 
-	must(e.sweepTransfers(ctx)) // must not touch what may come back
+	require(t, e.sweepTransfers(ctx)) // must not touch what may come back
 	_, err = e.UndeleteDatabase(ctx, System, "alice/db")
-	must(err)
+	require(t, err)
 	_, err = e.Query(ctx, System, "alice/db", "SELECT a FROM t")
-	must(err)
-	must(e.DeleteDatabase(ctx, System, "alice/db"))
+	require(t, err)
+	require(t, e.DeleteDatabase(ctx, System, "alice/db"))
 
 	_, err = e.purge(ctx, e.now().Add(e.cfg.DeletionKeep+1))
-	must(err)
+	require(t, err)
 	for _, left := range []string{hosting.VersionPath(e.cfg.owners(), move.To), hosting.VersionPath(e.cfg.owners(), move.From), e.notePath(db.ID)} {
 		if _, err := os.Stat(left); err == nil {
 			t.Errorf("left behind: %s", left)
@@ -132,32 +116,16 @@ func TestPurge_removes_what_a_transfer_left_of_a_deleted_database(t *testing.T) 
 // metadata know of it, and its files still have the name under which they were used.
 func TestTend_waits_for_what_is_being_put_away(t *testing.T) {
 	ctx := context.Background()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	e, err := Open(ctx, Config{DataPath: t.TempDir()})
-	must(err)
-	defer e.Close()
-	_, err = e.CreateEntity(ctx, System, "alice", nil)
-	must(err)
-	_, err = e.CreateDatabase(ctx, System, "alice/db", nil)
-	must(err)
-	_, err = e.Query(ctx, System, "alice/db", "CREATE TABLE t (a)")
-	must(err)
-	db, err := e.Database(ctx, System, "alice/db")
-	must(err)
-	move := transfer{From: fileOf(db.Database), To: fileOf(db.Database), Keep: hosting.ImageID(e.ids.next())}
+	e, db := openWritten(t)
+	move := transfer{From: fileOf(db), To: fileOf(db), Keep: hosting.ImageID(e.ids.next())}
 	move.To.Version = e.ids.next()
 	kept := store.Replaced{Database: db.ID, Owner: db.Owner, Image: move.Keep, At: e.now()}
-	must(e.note(move))
-	must(e.copyVersion(move, true))
-	must(e.store.RestoreDatabase(ctx, db.ID, store.Restore{From: move.From.Version, Version: move.To.Version, Mark: e.ids.next(), Kept: kept}))
+	require(t, e.note(move))
+	require(t, e.copyVersion(move, true))
+	require(t, e.store.RestoreDatabase(ctx, db.ID, store.Restore{From: move.From.Version, Version: move.To.Version, Mark: e.ids.next(), Kept: kept}))
 
-	must(e.tendReplaced(ctx))
-	must(e.settle(ctx, db.ID))
+	require(t, e.tendReplaced(ctx))
+	require(t, e.settle(ctx, db.ID))
 	if known, err := e.store.ReplacedOf(ctx, db.ID); err != nil || len(known) != 1 {
 		t.Errorf("the metadata know of %v, %v", known, err)
 	}

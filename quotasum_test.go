@@ -10,25 +10,13 @@ import (
 // owner has, and tell it until that is too old.
 func TestUsage_of_many_databases_is_told_as_of_a_while_ago(t *testing.T) {
 	ctx := context.Background()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	e, err := Open(ctx, Config{DataPath: t.TempDir()})
-	must(err)
-	defer func() { must(e.Close()) }()
-	alice, err := e.CreateEntity(ctx, System, "alice", nil)
-	must(err)
-	_, err = e.CreateDatabase(ctx, System, "alice/db", nil)
-	must(err)
-	_, err = e.Query(ctx, System, "alice/db", "CREATE TABLE t(a)")
-	must(err)
+	e, _ := openWritten(t)
+	alice, err := e.Entity(ctx, System, "alice")
+	require(t, err)
 	told := func() int64 {
 		t.Helper()
 		u, err := e.Usage(ctx, e.Owner(alice), "alice")
-		must(err)
+		require(t, err)
 		return u.Bytes
 	}
 	present := told()

@@ -85,14 +85,19 @@ func TestDirectory_that_has_vanished_is_not_made_anew(t *testing.T) {
 	}
 }
 
-func TestDirectory_loses_what_killed_uploads_have_left(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
+// directoryRoom returns a room whose bucket is the directory dir.
+func directoryRoom(t *testing.T) (dir string, r *room) {
+	t.Helper()
+	dir = t.TempDir()
 	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, DirFileMode: 0o700})
 	must(t, err)
-	defer bucket.Close()
-	r := &room{&Bucket{Bucket: bucket}, nil, snapshot.Options{}, t.TempDir()}
-	r.vault = snapshot.New(bucket, r.opt)
+	t.Cleanup(func() { bucket.Close() })
+	return dir, &room{&Bucket{Bucket: bucket}, snapshot.New(bucket, snapshot.Options{}), snapshot.Options{}, t.TempDir()}
+}
+
+func TestDirectory_loses_what_killed_uploads_have_left(t *testing.T) {
+	t.Parallel()
+	dir, r := directoryRoom(t)
 	kept := r.put(t, place, []byte("kept"), snapshot.Taking{Taken: noon})
 	at := filepath.Join(dir, "alice", "test.sqlite")
 	old := time.Now().Add(-25 * time.Hour)
@@ -123,12 +128,7 @@ func TestDirectory_loses_what_killed_uploads_have_left(t *testing.T) {
 // that writes over them leaves them after a crash.
 func TestDirectory_tells_no_half_of_metadata(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	bucket, err := fileblob.OpenBucket(dir, &fileblob.Options{NoTempDir: true, DirFileMode: 0o700})
-	must(t, err)
-	defer bucket.Close()
-	r := &room{&Bucket{Bucket: bucket}, nil, snapshot.Options{}, t.TempDir()}
-	r.vault = snapshot.New(bucket, r.opt)
+	dir, r := directoryRoom(t)
 	s, other := r.put(t, place, []byte("a"), snapshot.Taking{Taken: noon, Note: "mine"}), r.put(t, place, []byte("b"), snapshot.Taking{Taken: noon})
 	object := filepath.Join(dir, "alice", "test.sqlite", s.ID)
 	was, err := os.Stat(object)

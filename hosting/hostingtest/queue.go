@@ -78,13 +78,14 @@ func queuedWrites(t *testing.T, s *suite) {
 	}
 }
 
-// stick keeps one reader of the database busy until free is called.
+// stick keeps one reader of the database busy until free is called. Its rows are large,
+// so that few of them are ahead of the sink.
 func stick(d *database) (free func()) {
 	d.t.Helper()
 	g := newGate()
 	d.t.Cleanup(g.open)
 	done := background(func() error {
-		_, err := d.runTo(d.t.Context(), g, hosting.Read, endlessRows)
+		_, err := d.runTo(d.t.Context(), g, hosting.Read, endless+"SELECT zeroblob(60000) FROM c")
 		return err
 	})
 	await(d.t, "a read in its sink", g.reached)

@@ -67,7 +67,8 @@ func (q *writerQueue) write(first *turn) {
 		case lost:
 			b.redo()
 			if err := t.text.failed; err != nil && err != errSlow && !b.q.makesRoom(t) {
-				close(t.done)
+				t.end()
+				q.db.r.answered()
 				return
 			}
 			q.alone(t)
@@ -214,8 +215,9 @@ func (b *batch) commit() {
 		if t.text.failed == nil {
 			t.text.failed = err
 		}
-		close(t.done)
+		t.end()
 	}
+	b.q.db.r.answered()
 }
 
 func (c *conn) commitAll(texts []context.Context) (err error) {

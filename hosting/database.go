@@ -193,6 +193,11 @@ func wait[T any](ctx context.Context, db *database, ready <-chan T, what string)
 	case <-ctx.Done():
 		return turn, ctx.Err()
 	case <-timer.C:
-		return turn, fault.Refuse(fault.QueueTime, "Waited limits.queue_time (%v) for %s; the database is busy, try again", db.r.limits.QueueTime, what)
+		return turn, db.queueTime(what)
 	}
+}
+
+// queueTime refuses who has waited for too long.
+func (db *database) queueTime(what string) error {
+	return fault.Refuse(fault.QueueTime, "Waited limits.queue_time (%v) for %s; the database is busy, try again", db.r.limits.QueueTime, what)
 }

@@ -36,6 +36,11 @@ type Hooks struct {
 	// reads an older state. Who reads it through this Runner has been ended;
 	// those of another process are the hook's affair. See [InProcess.EndReaders].
 	LogFull func(db DB)
+
+	// Answered says that whoever was told of texts that were posted will not hear of
+	// others at once: it is time to pass on what they were told. It may be called although there
+	// is nothing. See [InProcess.Post].
+	Answered func()
 }
 
 // EndReaders ends everybody who reads the database now, because they keep its
@@ -55,6 +60,13 @@ func (r *InProcess) EndReaders(id DB) {
 func (c *conn) announce(done bool, texts ...context.Context) {
 	if f := c.db.r.hooks.Commit; f != nil {
 		f(texts, done)
+	}
+}
+
+// answered tells that no other posted text is over at once.
+func (r *InProcess) answered() {
+	if f := r.hooks.Answered; f != nil {
+		f()
 	}
 }
 

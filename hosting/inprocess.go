@@ -218,22 +218,28 @@ func (r *InProcess) add(id DB) *database {
 // leave gives back what enter returned, and closes databases that were not used
 // for longest if all of them together hold too much memory.
 func (r *InProcess) leave(db *database) {
+	if r.release(db); r.crowded() {
+		r.evict()
+	}
+}
+
+func (r *InProcess) release(db *database) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	db.refs--
 	if db.refs == 0 && db.idle != nil {
 		close(db.idle)
 		db.idle = nil
 	}
-	r.mu.Unlock()
-	if r.stats.memory.Load() > r.limits.OpenMemory {
-		r.evict()
-	}
 }
+
+// crowded reports whether open databases hold too much memory.
+func (r *InProcess) crowded() bool { return r.stats.memory.Load() > r.limits.OpenMemory }
 
 // evict closes idle databases, the least recently used first, until the rest
 // fits into limits.OpenMemory.
 func (r *InProcess) evict() {
-	for r.stats.memory.Load() > r.limits.OpenMemory {
+	for r.crowded() {
 		db := r.victim()
 		if db == nil {
 			return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -23,6 +24,7 @@ type writerQueue struct {
 	mu    sync.Mutex
 	queue queue[*turn]
 	ended chan struct{} // closed when nobody works any more; nil: nobody does
+	late  *time.Timer   // ends the waiting of posted turns; nil: none has come lately
 
 	// These belong to the goroutine that works, then to close.
 	conn   *conn
@@ -39,7 +41,17 @@ type turn struct {
 	text   *write // nil: none
 	do     func() // if there is no text
 	state  atomic.Uint32
-	done   chan struct{}
+	done   chan struct{} // closed when the turn is over
+	posted *Written      // is told instead; nil: a goroutine waits
+}
+
+// end ends a turn that has come. If it was posted, [InProcess.answered] is to follow.
+func (t *turn) end() {
+	if t.posted != nil {
+		t.posted.over(t.text.failed)
+		return
+	}
+	close(t.done)
 }
 
 // A write is a text that writes, and what came of it, which belongs to the turn
@@ -72,7 +84,11 @@ func (q *writerQueue) push(t *turn) error {
 	if err := q.db.r.limits.CheckQueue(true, q.queue.len(), q.queue.waiting(t.caller)); err != nil {
 		return err
 	}
-	t.done = make(chan struct{})
+	if t.posted != nil {
+		q.keepTime()
+	} else {
+		t.done = make(chan struct{})
+	}
 	q.queue.push(t.caller, t)
 	q.db.r.stats.queuedWrites.Add(1)
 	if q.ended == nil {
@@ -126,17 +142,15 @@ func (q *writerQueue) do(ctx context.Context, t *turn) error {
 // not come within QueueTime, or before the caller gives up, does not come any
 // more. One that has come is waited for: its connection knows the context.
 func (q *writerQueue) await(ctx context.Context, t *turn, ready <-chan struct{}) error {
-	_, err := wait(ctx, q.db, ready, "a turn to write")
-	if err == nil {
-		return nil
-	}
-	if t.state.CompareAndSwap(waiting, abandoned) {
-		q.remove(t)
+	_, err := wait(ctx, q.db, ready, turnToWrite)
+	if err == nil || q.abandon(t) {
 		return err
 	}
 	<-ready
 	return nil
 }
+
+const turnToWrite = "a turn to write"
 
 func (q *writerQueue) remove(t *turn) {
 	q.mu.Lock()
@@ -184,7 +198,7 @@ func (q *writerQueue) work() {
 		case t.text == nil: // a session writes, with a connection of its own
 			q.leave()
 			t.do()
-			close(t.done)
+			t.end()
 		default:
 			q.write(t)
 		}
@@ -240,6 +254,9 @@ func (q *writerQueue) drop() {
 func (q *writerQueue) close() {
 	q.mu.Lock()
 	ended := q.ended
+	if q.late != nil {
+		q.late.Stop()
+	}
 	q.mu.Unlock()
 	if ended != nil {
 		<-ended
@@ -275,11 +292,12 @@ func (discard) Row(catalog.Row) error          { return nil }
 
 // alone carries out a text in a transaction of its own.
 func (q *writerQueue) alone(t *turn) {
-	defer close(t.done)
 	if q.once(t); q.makesRoom(t) {
 		q.once(t)
 		q.db.logFull.Store(false) // it is too large by itself
 	}
+	t.end()
+	q.db.r.answered()
 }
 
 func (q *writerQueue) once(t *turn) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,7 +102,7 @@ func (c *child) begin(f frame) error {
 	var err error
 	c.inner, err = hosting.NewInProcess(hosting.Config{
 		Dir: s.Dir, Limits: s.Limits, Temp: s.Temp, Shared: s.Shared, Killable: true, Writers: max(1, s.Texts/4),
-		Hooks: hosting.Hooks{Due: c.due, Commit: c.commit, SessionEnded: c.sessionEnded, LogFull: c.logFull},
+		Hooks: hosting.Hooks{Due: c.due, Commit: c.commit, SessionEnded: c.sessionEnded, LogFull: c.logFull, Answered: c.answered},
 	})
 	return err
 }
@@ -319,9 +320,41 @@ func (c *child) gather(f frame) (work func(), quick, ok bool) {
 	c.mu.Lock()
 	c.tasks[f.id] = t
 	c.mu.Unlock()
+	if req.op == opRun && c.post(t, &req) {
+		return nil, false, true
+	}
 	quick = req.op == opRun && !req.lane().writes && c.turns.try(req.lane(), &t.turn)
 	return func() { c.answer(t, &req) }, quick, true
 }
+
+// post has a text that writes carried out without a goroutine that waits for it, if
+// that can be.
+func (c *child) post(t *task, req *request) (ok bool) {
+	t.abandon, ok = c.inner.Post(t, req.job, func(w *hosting.Written) {
+		if w.Held() > firstChunk {
+			c.hand(func() {
+				c.written(t, req, w)
+				c.answered()
+			})
+			return
+		}
+		c.written(t, req, w)
+	})
+	return ok
+}
+
+// written answers a request that was posted.
+func (c *child) written(t *task, req *request, w *hosting.Written) {
+	defer w.Close()
+	rep, err := reply{summary: w.Summary}, w.Err
+	if err == nil && req.wanted {
+		err = w.Replay(t)
+	}
+	c.conclude(t, req, &rep, err, true)
+}
+
+// answered is a hook: it sends the answers to what was posted.
+func (c *child) answered() { c.out.flushAll() }
 
 func (c *child) task(id uint32) *task {
 	c.mu.Lock()
@@ -333,6 +366,11 @@ func (c *child) task(id uint32) *task {
 func (c *child) answer(t *task, req *request) {
 	var rep reply
 	err := c.handle(t, req, &rep)
+	c.conclude(t, req, &rep, err, false)
+}
+
+// conclude sends the end of an answer, or leaves it to be sent with others.
+func (c *child) conclude(t *task, req *request, rep *reply, err error, leave bool) {
 	if errors.Is(err, errCancelled) {
 		err = context.Canceled
 	}
@@ -343,7 +381,7 @@ func (c *child) answer(t *task, req *request) {
 		rep.stats.QueuedReads += waiting[index(false)]
 		rep.stats.QueuedWrites += waiting[index(true)]
 	}
-	t.finish(rep.append(nil))
+	t.finish(rep.append(nil), leave)
 	c.mu.Lock() // not before: what is left of the answer may need credit
 	delete(c.tasks, t.id)
 	c.mu.Unlock()
@@ -574,10 +612,11 @@ func (c *child) status(now time.Time) (s status) {
 // be recovered.
 func (c *child) close() {
 	c.mu.Lock()
-	for _, t := range c.tasks {
+	tasks := slices.Collect(maps.Values(c.tasks))
+	c.mu.Unlock()
+	for _, t := range tasks {
 		t.cancel()
 	}
-	c.mu.Unlock()
 	c.inner.Close()
 	rep := reply{stats: c.inner.Stats()}
 	c.out.sendNow(kindDone, 0, rep.append(nil))

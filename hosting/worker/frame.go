@@ -173,19 +173,29 @@ func (w *frameWriter) post(k kind, id uint32, payload []byte) {
 	}()
 }
 
-// sendTwo sends two frames at once, with others if the writer is corked.
-func (w *frameWriter) sendTwo(id uint32, first kind, payload []byte, second kind, end []byte) error {
+// sendEnd sends what is left of an answer, which may be nothing, and its end: with
+// others if the writer is corked, or with what is sent next.
+func (w *frameWriter) sendEnd(id uint32, rows, end []byte, leave bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.append(first, id, payload)
-	w.append(second, id, end)
-	if w.corked && len(w.buf) < maxPayload {
+	if len(rows) > 0 {
+		w.append(kindRows, id, rows)
+	}
+	w.append(kindDone, id, end)
+	if leave || w.corked && len(w.buf) < maxPayload {
 		return w.err
 	}
 	return w.flush()
 }
 
-// cork has what sendTwo sends wait for what comes next; whoever does so must pull
+// flushAll sends what has gathered.
+func (w *frameWriter) flushAll() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.flush()
+}
+
+// cork has what sendEnd sends wait for what comes next; whoever does so must pull
 // the cork before they do anything that takes long.
 func (w *frameWriter) cork() {
 	w.mu.Lock()

@@ -8,7 +8,7 @@ import (
 func TestFrameWriter_cork(t *testing.T) {
 	var socket bytes.Buffer
 	w := newFrameWriter(&socket)
-	answer := func(size int) { w.sendTwo(1, kindRows, make([]byte, size), kindDone, nil) }
+	answer := func(size int) { w.sendEnd(1, make([]byte, size), nil, false) }
 	t.Run("answers wait for others to come along", func(t *testing.T) {
 		w.cork()
 		answer(10)

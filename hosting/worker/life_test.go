@@ -146,6 +146,38 @@ func TestRunner_close_leaves_no_process_and_no_goroutine(t *testing.T) {
 	eventually(t, "goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines })
 }
 
+// TestRunner_close_ends_writes_that_wait closes a Runner while writes wait in a worker
+// for one that does not end.
+func TestRunner_close_ends_writes_that_wait(t *testing.T) {
+	h := newHarness(t, Config{}, "create", "CREATE TABLE t (a)")
+	const writes = 6
+	ended := make(chan error, writes)
+	for i := range writes {
+		go func() {
+			sql := "INSERT INTO t VALUES (1)"
+			if i == 0 {
+				sql = "INSERT INTO t " + endless
+			}
+			_, err := h.try(context.Background(), sql)
+			ended <- err
+		}()
+		eventually(t, "they wait", func() bool { s := h.Stats(); return s.Writes == uint64(i+2) && s.QueuedWrites == i })
+	}
+	start := time.Now()
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took > slow*2*time.Second {
+		t.Errorf("Close took %v", took)
+	}
+	for range writes {
+		wantKind(t, "a write", <-ended, fault.Unavailable)
+	}
+	if ends := h.Processes().Ended; ends[Closed] != 1 {
+		t.Errorf("the worker has ended otherwise: %v", ends)
+	}
+}
+
 // TestRunner_close_ends_workers_that_are_starting closes Runners at any moment of
 // the start of a worker.
 func TestRunner_close_ends_workers_that_are_starting(t *testing.T) {

@@ -21,6 +21,7 @@ type task struct {
 
 	ended   chan struct{} // closed when nobody wants the answer any more
 	once    sync.Once
+	abandon func()      // ends the waiting of a text that was posted; nil: it was not
 	refused atomic.Bool // no more of the answer is to be sent
 
 	credit atomic.Int64  // how much more of the answer may be sent
@@ -54,8 +55,13 @@ func newTask(c *child, id uint32) *task {
 	return t
 }
 
-// cancel ends the task. It may be called from any goroutine.
-func (t *task) cancel() { t.once.Do(func() { close(t.ended) }) }
+// cancel ends the task. It is called by the goroutine that listens.
+func (t *task) cancel() {
+	t.once.Do(func() { close(t.ended) })
+	if t.abandon != nil {
+		t.abandon()
+	}
+}
 
 // refuse ends the sending of rows, not the text. It may be called from any
 // goroutine.
@@ -187,10 +193,11 @@ func (t *task) spend(n int) (int, error) {
 	return n, nil
 }
 
-// finish sends what is left of the answer, and its end.
-func (t *task) finish(end []byte) {
-	if len(t.chunk) > 0 && len(t.chunk) <= maxPayload && int64(len(t.chunk)) <= t.credit.Load() {
-		t.child.out.sendTwo(t.id, kindRows, t.chunk, kindDone, end)
+// finish sends what is left of the answer, and its end, or leaves it to be sent with
+// others.
+func (t *task) finish(end []byte, leave bool) {
+	if len(t.chunk) <= maxPayload && int64(len(t.chunk)) <= t.credit.Load() {
+		t.child.out.sendEnd(t.id, t.chunk, end, leave)
 		return
 	}
 	if err := t.flush(); err != nil && err != errCancelled {

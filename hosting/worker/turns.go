@@ -90,11 +90,11 @@ const (
 	// Those that it does not run yet cost it nothing but their text. A worker that
 	// is given many reads together answers them together, and many writes of a
 	// database it commits together.
-	pipelined = 64
+	pipelined = 128
 
 	// placeBytes is how long the text and parameters may be of a call that takes
 	// one place.
-	placeBytes = 1 << 20
+	placeBytes = 512 << 10
 )
 
 // pipeline returns the places of calls that a worker is given.

@@ -233,6 +233,11 @@ func (v *visit) ask(ctx context.Context, token, method, path, body string) error
 	if err != nil {
 		return err
 	}
+	if answer.StatusCode == http.StatusServiceUnavailable { // sizes are being added up
+		answer.Body.Close()
+		time.Sleep(100 * time.Millisecond)
+		return v.ask(ctx, token, method, path, body)
+	}
 	if !slices.Contains([]int{http.StatusOK, http.StatusCreated}, answer.StatusCode) {
 		answer.Body.Close()
 		return fmt.Errorf("%s %s answered %s", method, path, answer.Status)

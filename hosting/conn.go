@@ -415,7 +415,7 @@ func (c *conn) limitPages(quota Quota) error {
 		pages = min(pages, quota.DatabaseBytes/c.db.page)
 	}
 	if quota.OwnerBytes > 0 {
-		room, err := c.db.room(quota.OwnerBytes)
+		room, err := c.room(quota.OwnerBytes)
 		if err != nil {
 			return err
 		}
@@ -434,6 +434,23 @@ func (c *conn) limitPages(quota Quota) error {
 	}
 	c.pages = pages
 	return nil
+}
+
+// room returns how large the database may be while all of its owner's have so many
+// bytes together. It waits until that is known, which is not the text's time.
+func (c *conn) room(ownerBytes int64) (int64, error) {
+	for {
+		room, known := c.db.room(ownerBytes)
+		if known {
+			return room, nil
+		}
+		since := time.Now()
+		c.intr.pause()
+		err := c.db.owner.ready(c.intr.Context)
+		if c.intr.exclude(time.Since(since)); err != nil {
+			return 0, err
+		}
+	}
 }
 
 const maxPages = 4294967294 // SQLite's own

@@ -108,10 +108,9 @@ func (db *database) create() error {
 	if !db.exists() {
 		return durable.Fault(err, "The server can't make the file of the database; nothing was written")
 	}
-	if err := db.weighed(); err != nil {
+	if err := db.weighed(true); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The file of the database can't be read; please tell whoever runs this server")
 	}
-	db.owner.sum += db.size
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"ayb/catalog"
 	"ayb/fault"
+	"ayb/internal/crew"
 	"ayb/internal/walls"
 )
 
@@ -76,6 +77,7 @@ type InProcess struct {
 	killable bool
 	hooks    Hooks
 	writers  gate
+	crew     *crew.Crew // works queues off
 
 	disk     vfs.VFS    // below the jails; tests make it fail
 	making   sync.Mutex // of the template
@@ -118,7 +120,7 @@ func NewInProcess(config Config) (*InProcess, error) {
 	r := &InProcess{
 		dir: config.Dir, limits: config.Limits.WithDefaults(), now: config.Now, random: config.Random, logger: config.Logger,
 		tmp: config.Temp, shared: config.Shared, killable: config.Killable, hooks: config.Hooks, down: config.Walls,
-		disk: vfs.Find(""), open: map[DB]*database{}, lru: list.New(), owners: map[catalog.ID]*owner{},
+		crew: crew.New(keptIdle), disk: vfs.Find(""), open: map[DB]*database{}, lru: list.New(), owners: map[catalog.ID]*owner{},
 	}
 	if config.Writers > 0 {
 		r.writers = make(gate, config.Writers)
@@ -140,6 +142,9 @@ func NewInProcess(config Config) (*InProcess, error) {
 	}
 	return r, nil
 }
+
+// keptIdle is how many goroutines wait for a queue to work off, when there is none.
+const keptIdle = 8
 
 // A gate lets so many through at once as it has places, in the order in which they
 // come; nil: all.
@@ -432,6 +437,7 @@ func (r *InProcess) Close() error {
 	if again {
 		return nil
 	}
+	defer r.crew.Dismiss()
 	for {
 		r.mu.Lock()
 		var db *database

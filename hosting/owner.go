@@ -25,11 +25,12 @@ type owner struct {
 
 	open sync.Map // of *database
 
-	sizing   sync.Mutex // guards what follows, and the sizes of the databases
-	measured bool
-	measures int          // counts how often they were
-	sum      int64        // bytes of all databases, claims included, once measured
-	files    atomic.Int64 // how many there were when they were measured
+	sizing    sync.Mutex // guards what follows, and the sizes of the databases
+	measured  bool
+	measures  int          // counts how often they were
+	surveying *survey      // nil: none is under way
+	sum       int64        // bytes of all databases, claims included, once measured
+	files     atomic.Int64 // how many there were when they were measured
 }
 
 // owner returns what is known of an owner. The caller holds r.mu.
@@ -51,6 +52,20 @@ func (r *InProcess) disown(o *owner) {
 	if o.handles--; o.handles == 0 && o.files.Load() < manyFiles {
 		delete(r.owners, o.id)
 	}
+}
+
+// keep has an owner remembered, although none of their databases may be open, until
+// unkeep.
+func (r *InProcess) keep(o *owner) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o.handles++
+}
+
+func (r *InProcess) unkeep(o *owner) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.disown(o)
 }
 
 // tempDir makes the directory for temporary files. What a process that was
@@ -103,50 +118,9 @@ func (o *owner) shrinkTemp(bytes int64) {
 	o.r.stats.temp.Add(-bytes)
 }
 
-// used returns the bytes of all the owner's databases. The first call looks at
-// the owner's files.
-func (o *owner) used() (int64, error) {
-	o.sizing.Lock()
-	defer o.sizing.Unlock()
-	return o.sum, o.measure()
-}
-
-// measure adds the sizes up, unless they are known. Of a database that is open for
-// writing more is known than its files say. The caller holds o.sizing.
-func (o *owner) measure() error {
-	if o.measured {
-		return nil
-	}
-	known := map[string]int64{}
-	o.open.Range(func(db, _ any) bool {
-		if db := db.(*database); db.sized {
-			known[db.path] = db.size
-		}
-		return true
-	})
-	sum, files := int64(0), int64(0)
-	err := eachFile(o.path, func(path string) error {
-		files++
-		size, ok := known[path]
-		var err error
-		if !ok {
-			size, _, err = fileSize(path)
-		}
-		sum += size
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	o.sum, o.measured = sum, true
-	o.measures++
-	o.files.Store(files)
-	return nil
-}
-
 // watch is called when a database was closed so that somebody may move its file, or
 // put one there. The function that it returns, called when that is over, changes the
-// sum by as much. If that is not possible, the next call of used measures anew.
+// sum by as much. If that is not possible, all files are looked at anew.
 func (o *owner) watch(db *database) (adjust func()) {
 	if IsImage(db.id.Version) {
 		return func() {} // of the sum it is no part
@@ -162,35 +136,41 @@ func (o *owner) watch(db *database) (adjust func()) {
 		if o.sum += after - before; err != nil || err2 != nil || o.measures != measures {
 			o.measured = false
 		}
+		if o.surveying != nil {
+			o.surveying.spoiled = true
+		}
 	}
 }
 
 // weigh takes the size of a database from its files, before it is written for
 // the first time since it was opened.
-func (db *database) weigh() (err error) {
+func (db *database) weigh() error {
 	o := db.owner
 	o.sizing.Lock()
 	defer o.sizing.Unlock()
-	return db.weighed()
+	return db.weighed(false)
 }
 
-// weighed does so for a caller who holds o.sizing.
-func (db *database) weighed() (err error) {
-	if !db.sized {
-		db.size, db.page, err = fileSize(db.path)
-		db.sized = err == nil
+// weighed does so for a caller who holds o.sizing; fresh: the file was made just now.
+func (db *database) weighed(fresh bool) (err error) {
+	if db.sized {
+		return nil
 	}
-	return err
+	if db.size, db.page, err = fileSize(db.path); err != nil {
+		return err
+	}
+	db.sized = true
+	db.owner.count(db, fresh)
+	return nil
 }
 
 // room returns how large a database may be while all of its owner's have so many
-// bytes together.
-func (db *database) room(ownerBytes int64) (int64, error) {
+// bytes together, if that is known.
+func (db *database) room(ownerBytes int64) (room int64, known bool) {
 	o := db.owner
 	o.sizing.Lock()
 	defer o.sizing.Unlock()
-	err := o.measure()
-	return db.size + ownerBytes - o.sum, err
+	return db.size + ownerBytes - o.sum, o.known()
 }
 
 // resize changes the size of a database, and with it the owner's sum. The caller
@@ -215,8 +195,8 @@ func (j *jail) claim(pages int64) error {
 	defer o.sizing.Unlock()
 	growth := pages*db.page - db.size
 	if j.ownerBytes > 0 && growth > 0 {
-		if err := o.measure(); err != nil {
-			return err
+		if !o.known() {
+			return errUnsurveyed
 		}
 		if o.sum+growth > j.ownerBytes {
 			return errOwnerFull

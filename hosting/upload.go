@@ -85,7 +85,7 @@ func (db *database) adopt(ctx context.Context, job Job, upload Upload) error {
 	if err := source.rewrite(ctx, fresh); err != nil {
 		return err
 	}
-	return db.settleIn(place, fresh, job.Quota)
+	return db.settleIn(ctx, place, fresh, job.Quota)
 }
 
 func unadoptable(err error) error {
@@ -223,7 +223,7 @@ func checkHead(head []byte, size int64) error {
 
 // settleIn puts a directory with a file that VACUUM INTO has written into the
 // database's place, whole and durable, if the quota allows its size.
-func (db *database) settleIn(place, fresh string, quota Quota) error {
+func (db *database) settleIn(ctx context.Context, place, fresh string, quota Quota) error {
 	f, err := os.OpenFile(fresh, os.O_RDWR|noFollow, 0)
 	if err != nil {
 		return unadoptable(err)
@@ -234,14 +234,19 @@ func (db *database) settleIn(place, fresh string, quota Quota) error {
 		return unadoptable(err)
 	}
 	o := db.owner
+	if quota.OwnerBytes > 0 {
+		if err := o.ready(ctx); err != nil {
+			return err
+		}
+	}
 	o.sizing.Lock()
 	defer o.sizing.Unlock()
 	if bound := quota.DatabaseBytes; bound > 0 && info.Size() > bound {
 		return fault.New(fault.TooLarge, "The database would have %d bytes, and may have %d; ask whoever runs this server for more", info.Size(), bound)
 	}
 	if quota.OwnerBytes > 0 {
-		if err := o.measure(); err != nil {
-			return unadoptable(err)
+		if !o.known() {
+			return errUnsurveyed
 		}
 		if o.sum+info.Size() > quota.OwnerBytes {
 			return errOwnerFull
@@ -254,11 +259,8 @@ func (db *database) settleIn(place, fresh string, quota Quota) error {
 	if err := os.Rename(place, target); err != nil {
 		return unadoptable(err)
 	}
-	if err := errors.Join(durable.SyncDir(filepath.Dir(target)), db.weighed()); err != nil {
+	if err := errors.Join(durable.SyncDir(filepath.Dir(target)), db.weighed(true)); err != nil {
 		return unadoptable(err)
-	}
-	if !IsImage(db.id.Version) {
-		o.sum += db.size
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (q *writerQueue) push(t *turn) error {
 	q.db.r.stats.queuedWrites.Add(1)
 	if q.ended == nil {
 		q.ended = make(chan struct{})
-		go q.work()
+		q.db.r.crew.Do(q.work)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func (q *writerQueue) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.queue.len() > 0 || q.logHasGrown() {
-		go q.work()
+		q.db.r.crew.Do(q.work)
 		return
 	}
 	close(q.ended)

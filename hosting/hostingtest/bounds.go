@@ -51,7 +51,7 @@ func timed(t *testing.T, what string, bound time.Duration, f func() error) {
 }
 
 func readTime(t *testing.T, s *suite) {
-	const bound = 150 * time.Millisecond
+	const bound = 400 * time.Millisecond // a busy disk has taken 150 for the schema
 	d := s.host(t, hosting.Limits{QueryTime: bound}).database("CREATE TABLE t (a); INSERT INTO t VALUES (1)")
 	for _, class := range []hosting.Class{hosting.Read, hosting.Write} {
 		timed(t, "an endless count", bound, func() error { return d.try(class, endlessRead) })

@@ -17,6 +17,7 @@ import (
 	"ayb/fault"
 	"ayb/hosting"
 	"ayb/hosting/sandbox"
+	"ayb/internal/crew"
 )
 
 // workerArgument is the only argument of a process that is a worker, whose socket
@@ -44,9 +45,8 @@ type child struct {
 	atWork atomic.Bool   // it carries out a request
 	pace   time.Duration // that requests take which should be quick, on an average; of who listens
 	relief relief
-	idle   chan func()  // receives what goroutines that are idle are to do
-	idlers atomic.Int32 // how many
-	exit   chan int     // receives the exit code
+	crew   *crew.Crew // does what whoever listens does not
+	exit   chan int   // receives the exit code
 
 	mu       sync.Mutex
 	tasks    map[uint32]*task
@@ -72,7 +72,7 @@ func serve(socket io.ReadWriter, wrong error) (code int) {
 	c := &child{
 		out: newFrameWriter(socket), tasks: map[uint32]*task{}, requests: map[uint32][]byte{},
 		sessions: map[uint64]hosting.Session{}, handles: map[hosting.Session]uint64{}, over: map[hosting.Session]error{},
-		resumes: map[uint64]func(){}, logs: map[uint32]chan struct{}{}, idle: make(chan func()),
+		resumes: map[uint64]func(){}, logs: map[uint32]chan struct{}{}, crew: crew.New(keptIdle),
 	}
 	if wrong == nil {
 		wrong = c.begin(first)
@@ -194,6 +194,9 @@ func (c *child) relieve() {
 	}
 }
 
+// keptIdle is how many goroutines wait for more to do.
+const keptIdle = pipelined
+
 // next returns the next request as a function that carries it out. When the
 // socket is closed, or the Runner says goodbye, there is none and the process is
 // told to exit. So it is by a frame that makes no sense: the Runner has lost its
@@ -220,35 +223,10 @@ func (c *child) next() (work func()) {
 			return nil
 		case work == nil:
 		case !quick || c.in.more() && c.pace > quickPace:
-			c.hand(work)
+			c.crew.Do(work)
 		default:
 			return work
 		}
-	}
-}
-
-// hand has another goroutine do something: one that is idle, whose stack is as large
-// already as SQL needs it, or a new one.
-func (c *child) hand(work func()) {
-	select {
-	case c.idle <- work:
-	default:
-		go c.work(work)
-	}
-}
-
-// keptIdle is how many goroutines wait for more to do.
-const keptIdle = pipelined
-
-func (c *child) work(work func()) {
-	for {
-		work()
-		if c.idlers.Add(1) > keptIdle {
-			c.idlers.Add(-1)
-			return
-		}
-		work = <-c.idle
-		c.idlers.Add(-1)
 	}
 }
 
@@ -332,7 +310,7 @@ func (c *child) gather(f frame) (work func(), quick, ok bool) {
 func (c *child) post(t *task, req *request) (ok bool) {
 	t.abandon, ok = c.inner.Post(t, req.job, func(w *hosting.Written) {
 		if w.Held() > firstChunk {
-			c.hand(func() {
+			c.crew.Do(func() {
 				c.written(t, req, w)
 				c.answered()
 			})

@@ -118,8 +118,8 @@ const endlessWrite = "INSERT INTO side(a) WITH RECURSIVE c(x) AS (SELECT 1 UNION
 // batchQuota is what the database of the differential test may hold.
 const batchQuota = 2 << 20
 
-// TestBatch_is_like_one_after_the_other has clients write at the same time. Their
-// requests, in the order in which they were carried out and one after the other in a
+// TestBatch_is_like_one_after_the_other has clients write at the same time, by Run and by
+// Post. Their requests, in the order in which they were carried out and one after the other in a
 // plain SQLite, answer the same, fail alike, and leave the same behind.
 func TestBatch_is_like_one_after_the_other(t *testing.T) {
 	clients, each := 12, 9000
@@ -192,9 +192,28 @@ func (h *harness) attempt(clock *atomic.Int64, random *rand.Rand) *attempt {
 		return a
 	}
 	var out rows
-	a.sum, a.err = h.Run(a.ctx, Job{DB: h.db, Class: Write, Statement: st, Quota: Quota{DatabaseBytes: batchQuota}}, &out)
+	job := Job{DB: h.db, Class: Write, Statement: st, Quota: Quota{DatabaseBytes: batchQuota}}
+	if posts := random.IntN(2) == 0; !posts || !a.post(h, job, &out) {
+		a.sum, a.err = h.Run(a.ctx, job, &out)
+	}
 	a.rows = out.rows
 	return a
+}
+
+// post makes a request as a worker does, if it can be made so.
+func (a *attempt) post(h *harness, job Job, out *rows) bool {
+	over := make(chan *Written, 1)
+	cancel, ok := h.Post(a.ctx, job, func(w *Written) { over <- w })
+	if !ok {
+		return false
+	}
+	defer context.AfterFunc(a.ctx.Context, cancel)()
+	w := <-over
+	defer w.Close()
+	if a.sum, a.err = w.Summary, w.Err; a.err == nil {
+		a.err = w.Replay(out)
+	}
+	return true
 }
 
 // A model is a plain SQLite in which one request comes after the other.

@@ -107,14 +107,22 @@ func (c *crowd) fillMetadata() (err error) {
 			return err
 		}
 	}
+	entity, err := newCopier(conn, "UPDATE one_entity SET id = ?, slug = ?", "INSERT INTO entity SELECT * FROM one_entity")
+	if err != nil {
+		return err
+	}
+	defer entity.close()
+	database, err := newCopier(conn, "UPDATE one_database SET id = ?, owner_id = ?, version = ?, slug = ?4, folded_slug = ?4", "INSERT INTO database SELECT * FROM one_database")
+	if err != nil {
+		return err
+	}
+	defer database.close()
 	for i := 1; i < c.size; i++ {
 		db := c.databases[i]
 		if c.each {
-			err = execute(conn, "UPDATE one_entity SET id = ?, slug = ?", "INSERT INTO entity SELECT * FROM one_entity", db.Owner.String(), c.owners[i])
+			err = entity.copy(db.Owner.String(), c.owners[i])
 		}
-		slug := fmt.Sprintf("db%07d", i)
-		err = errors.Join(err, execute(conn, "UPDATE one_database SET id = ?, owner_id = ?, version = ?, slug = ?4, folded_slug = ?4",
-			"INSERT INTO database SELECT * FROM one_database", db.Database.String(), db.Owner.String(), db.Version.String(), slug))
+		err = errors.Join(err, database.copy(db.Database.String(), db.Owner.String(), db.Version.String(), fmt.Sprintf("db%07d", i)))
 		if err != nil {
 			return err
 		}
@@ -122,22 +130,31 @@ func (c *crowd) fillMetadata() (err error) {
 	return conn.Exec("UPDATE entity SET databases = (SELECT count(*) FROM database WHERE database.owner_id = entity.id); COMMIT")
 }
 
-// execute runs a statement with arguments, and one without.
-func execute(conn *sqlite3.Conn, sql, then string, args ...string) error {
-	stmt, _, err := conn.Prepare(sql)
-	if err != nil {
-		return err
+// A copier runs two statements, the first with arguments.
+type copier [2]*sqlite3.Stmt
+
+func newCopier(conn *sqlite3.Conn, texts ...string) (c copier, err error) {
+	for i, text := range texts {
+		if c[i], _, err = conn.Prepare(text); err != nil {
+			return c, err
+		}
 	}
-	defer stmt.Close()
+	return c, nil
+}
+
+func (c copier) copy(args ...string) error {
 	for i, arg := range args {
-		if err := stmt.BindText(i+1, arg); err != nil {
+		if err := c[0].BindText(i+1, arg); err != nil {
 			return err
 		}
 	}
-	if err := stmt.Exec(); err != nil {
-		return err
+	return errors.Join(c[0].Exec(), c[1].Exec())
+}
+
+func (c copier) close() {
+	for _, stmt := range c {
+		stmt.Close()
 	}
-	return conn.Exec(then)
 }
 
 // fillFiles puts a file in the place of each database.

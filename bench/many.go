@@ -233,7 +233,7 @@ func (v *visit) ask(ctx context.Context, token, method, path, body string) error
 	if err != nil {
 		return err
 	}
-	if answer.StatusCode == http.StatusServiceUnavailable { // sizes are being added up
+	if answer.StatusCode == http.StatusTooManyRequests { // sizes are being added up
 		answer.Body.Close()
 		time.Sleep(100 * time.Millisecond)
 		return v.ask(ctx, token, method, path, body)

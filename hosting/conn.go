@@ -444,6 +444,9 @@ func (c *conn) room(ownerBytes int64) (int64, error) {
 		if known {
 			return room, nil
 		}
+		if c.intr.patience > 0 {
+			return 0, errApart // others wait to be committed with the text
+		}
 		since := time.Now()
 		c.intr.pause()
 		err := c.db.owner.ready(c.intr.Context)

@@ -21,7 +21,7 @@ import (
 
 // A database is the handle of one version of one database: its connections and
 // those who wait for them. It exists while it is in use and for as long after
-// as memory allows, and an idle one has no goroutine and no timer.
+// as memory allows, and one that is idle, for limits.queue_time, has no goroutine and no timer.
 type database struct {
 	r     *InProcess
 	id    DB
@@ -98,7 +98,7 @@ func (db *database) create() error {
 	if db.exists() {
 		return nil
 	}
-	// Nobody adds the owner's databases up while there is one more.
+	// The file and the sum of the owner's databases change together.
 	db.owner.sizing.Lock()
 	defer db.owner.sizing.Unlock()
 	if db.exists() {

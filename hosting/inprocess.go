@@ -238,6 +238,14 @@ func (r *InProcess) release(db *database) {
 	}
 }
 
+// leaveBehind is leave for who may be working off the queue of the database that has to
+// go, and would wait for themselves.
+func (r *InProcess) leaveBehind(db *database) {
+	if r.release(db); r.crowded() {
+		go r.evict()
+	}
+}
+
 // crowded reports whether open databases hold too much memory.
 func (r *InProcess) crowded() bool { return r.stats.memory.Load() > r.limits.OpenMemory }
 

@@ -1,6 +1,7 @@
 package hosting
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -78,8 +79,15 @@ func (w *Written) over(err error) {
 	w.done(w)
 }
 
-// Held returns how many bytes the rows take that are to be handed over.
-func (w *Written) Held() int64 { return w.write.kept.size }
+// Held returns how many bytes the rows take that are to be handed over, and the names of
+// their columns.
+func (w *Written) Held() int64 {
+	held := w.write.kept.size
+	for _, c := range w.write.kept.columns {
+		held += valueCost + int64(len(c.Name)+len(c.Decl))
+	}
+	return held
+}
 
 // Replay hands over the rows.
 func (w *Written) Replay(sink Sink) error { return w.write.kept.replay(sink) }
@@ -87,17 +95,13 @@ func (w *Written) Replay(sink Sink) error { return w.write.kept.replay(sink) }
 // Close frees what is held.
 func (w *Written) Close() {
 	w.write.kept.close()
-	// Not here: the database whose queue this goroutine works off may be the one that
-	// has to go.
-	if w.r.release(w.db); w.r.crowded() {
-		go w.r.evict()
-	}
+	w.r.leaveBehind(w.db)
 }
 
 // cancel ends the waiting of a text whose turn has not come.
 func (w *Written) cancel() {
 	if w.db.writer.abandon(&w.turn) {
-		w.over(w.write.ctx.Err())
+		w.over(cmp.Or(w.write.ctx.Err(), context.Canceled))
 		w.r.answered()
 	}
 }

@@ -143,6 +143,16 @@ func TestPost_ends_while_it_waits(t *testing.T) {
 			t.Error("it is told twice")
 		}
 	})
+	t.Run("when it is cancelled although its context goes on", func(t *testing.T) {
+		cancel, ok := h.Post(context.Background(), job, done)
+		if !ok {
+			t.Fatal("it is not taken")
+		}
+		cancel()
+		if err := <-told; !errors.Is(err, context.Canceled) {
+			t.Errorf("it has %v", err)
+		}
+	})
 	t.Run("when there is no room it is not taken", func(t *testing.T) {
 		for i := range 3 {
 			if ok := h.post(context.Background(), job, done); ok != (i < 2) {

@@ -172,7 +172,7 @@ func (s *session) finish() {
 	s.yield()
 	s.db.r.stats.sessions.Add(-1)
 	s.db.dismiss(s)
-	s.db.r.leave(s.db)
+	s.db.r.leaveBehind(s.db) // it may be ended by who holds the turn for it
 	if f := s.db.r.hooks.SessionEnded; f != nil {
 		f(s, s.over)
 	}
@@ -397,7 +397,11 @@ func (s *session) takeTurn(ctx context.Context) error {
 	}
 	s.release = release
 	c := s.conn
-	return c.fault(c.limitPages(s.quota))
+	if err := c.limitPages(s.quota); err != nil {
+		s.yield() // else the next statement would go on without a bound
+		return c.fault(err)
+	}
+	return nil
 }
 
 // holdTurn keeps the writer's turn until it is given back, and ends a session

@@ -28,13 +28,16 @@ var errUnsurveyed = fault.New(fault.Busy, "The server is still adding up the siz
 // ready waits until the sum is known: limits.queue_time after the survey has begun, nobody
 // waits any more. Errors: Busy, Unavailable, the context's.
 func (o *owner) ready(ctx context.Context) error {
+	var patience *time.Timer
 	for {
 		s := o.survey()
 		if s == nil {
 			return nil
 		}
-		patience := time.NewTimer(time.Until(s.began.Add(o.r.limits.QueueTime)))
-		defer patience.Stop()
+		if patience == nil { // one that is made again is no reason to wait for longer
+			patience = time.NewTimer(time.Until(s.began.Add(o.r.limits.QueueTime)))
+			defer patience.Stop()
+		}
 		select {
 		case <-s.done:
 			if s.err != nil {
@@ -129,8 +132,8 @@ func (o *owner) conclude(s *survey, err error) {
 // new or a survey will come to it, which then does not count it. The caller holds
 // o.sizing.
 func (o *owner) count(db *database, fresh bool) {
-	if IsImage(db.id.Version) {
-		return // which is no database of the owner's
+	if _, open := o.open.Load(db); !open || IsImage(db.id.Version) {
+		return // an upload or an image, which is no database of the owner's
 	}
 	s := o.surveying
 	if s == nil || db.path <= s.at {

@@ -154,6 +154,21 @@ func TestSurvey_is_made_again(t *testing.T) {
 	}
 }
 
+// survey pretends that a survey of the owner's files is under way, which the test ends.
+func (h *harness) survey() (o *owner, s *survey) {
+	h.mu.Lock()
+	o = h.owners[h.db.Owner]
+	h.mu.Unlock()
+	o.sizing.Lock()
+	defer o.sizing.Unlock()
+	o.surveying, o.sum = freshSurvey(), 0
+	return o, o.surveying
+}
+
+func freshSurvey() *survey {
+	return &survey{began: time.Now(), counted: map[string]struct{}{}, done: make(chan struct{})}
+}
+
 // TestSurvey_lets_nobody_wait_for_long holds that writes are told to come again while a
 // survey takes its time, that reads and writes without a bound do not notice, and that
 // what is written meanwhile counts.
@@ -161,13 +176,7 @@ func TestSurvey_lets_nobody_wait_for_long(t *testing.T) {
 	const bound = 100 * time.Millisecond
 	h := newHarness(t, Limits{QueueTime: bound})
 	h.must("CREATE TABLE t(a)")
-	h.mu.Lock()
-	o := h.owners[h.db.Owner]
-	h.mu.Unlock()
-	slow := &survey{began: time.Now(), counted: map[string]struct{}{}, done: make(chan struct{})}
-	o.sizing.Lock()
-	o.surveying, o.sum = slow, 1000
-	o.sizing.Unlock()
+	o, slow := h.survey()
 	if err := h.grow(h.db, 10); fault.KindOf(err) != fault.Busy || time.Since(slow.began) < bound {
 		t.Errorf("after %v: %v", time.Since(slow.began), err)
 	}
@@ -185,11 +194,127 @@ func TestSurvey_lets_nobody_wait_for_long(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.conclude(slow, nil); o.sum != 1000+size-2*pageSize {
+	if o.conclude(slow, nil); o.sum != size-2*pageSize {
 		t.Errorf("the sum is %d", o.sum)
 	}
 	if err := h.grow(h.db, 10); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSurvey_that_is_made_again_and_again is no reason to wait for longer.
+func TestSurvey_that_is_made_again_and_again(t *testing.T) {
+	h := newHarness(t, Limits{QueueTime: 100 * time.Millisecond})
+	h.must("CREATE TABLE t(a)")
+	o, _ := h.survey()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for tick := time.Tick(20 * time.Millisecond); ; <-tick {
+			o.sizing.Lock()
+			close(o.surveying.done)
+			o.surveying = freshSurvey()
+			o.sizing.Unlock()
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	job := h.insert("INSERT INTO t VALUES (1)")
+	job.Quota.OwnerBytes = 1 << 40
+	if _, err := h.Run(ctx, job, nil); fault.KindOf(err) != fault.Busy {
+		t.Error(err)
+	}
+	close(stop)
+	<-stopped
+	o.conclude(o.surveying, nil)
+}
+
+// TestSurvey_leaves_the_bounds_of_a_session holds that a session which was told to come
+// again has no turn to write, in which nothing would bound its database.
+func TestSurvey_leaves_the_bounds_of_a_session(t *testing.T) {
+	const bound = 64 << 10
+	h := newHarness(t, Limits{QueueTime: 50 * time.Millisecond})
+	h.must("CREATE TABLE t(a)")
+	o, slow := h.survey()
+	s, err := h.Begin(t.Context(), Job{DB: h.db, Class: Write, Quota: Quota{DatabaseBytes: bound, OwnerBytes: 1 << 30}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	run := func(sql string) error {
+		_, err := s.Run(t.Context(), catalog.Statement{SQL: sql}, nil)
+		return err
+	}
+	if err := run("BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	if err := run("INSERT INTO t VALUES (1)"); fault.KindOf(err) != fault.Busy {
+		t.Fatal(err)
+	}
+	h.must("INSERT INTO t VALUES (1)") // which does not wait for the session
+	o.conclude(slow, nil)
+	if err := errors.Join(run("ROLLBACK"), run("BEGIN")); err != nil {
+		t.Fatal(err)
+	}
+	if err := run("INSERT INTO t VALUES (zeroblob(900000))"); fault.KindOf(err) != fault.TooLarge {
+		t.Error(err)
+	}
+}
+
+// TestSurvey_keeps_nobody_waiting_who_came_before has a text join another in a batch
+// that needs the survey, which the other does not.
+func TestSurvey_keeps_nobody_waiting_who_came_before(t *testing.T) {
+	h := newHarness(t, Limits{QueueTime: 20 * time.Second, SessionWriteTime: time.Hour})
+	h.must("CREATE TABLE t(a)")
+	free := h.occupy()
+	first, second := make(chan error, 1), make(chan error, 1)
+	for i, over := range []chan error{first, second} {
+		job := h.insert("INSERT INTO t VALUES (?)", i)
+		job.Quota.OwnerBytes = int64(i) << 40
+		if !h.post(t.Context(), job, func(w *Written) {
+			w.Close()
+			over <- w.Err
+		}) {
+			t.Fatal("it is not taken")
+		}
+	}
+	o, slow := h.survey()
+	free()
+	if err := <-first; err != nil || len(second) > 0 {
+		t.Errorf("the first has its answer after the second: %v", err)
+	}
+	o.conclude(slow, nil)
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSurvey_counts_an_upload_once imports a database while a survey has not come to
+// where it will be.
+func TestSurvey_counts_an_upload_once(t *testing.T) {
+	h := newHarness(t, Limits{})
+	o := h.owner(h.db.Owner)
+	o.sizing.Lock()
+	s := o.prepare()
+	o.sizing.Unlock()
+	db, upload := h.db, catalog.NewID(h.now(), h.random)
+	db.Database, db.Version = catalog.NewID(h.now(), h.random), catalog.NewID(h.now(), h.random)
+	path := UploadPath(h.dir, h.db.Owner, upload)
+	text := "CREATE TABLE u(a); INSERT INTO u VALUES (zeroblob(500000));"
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Adopt(t.Context(), Job{DB: db, Class: Write}, Upload{ID: upload, Format: UploadSQL}); err != nil {
+		t.Fatal(err)
+	}
+	o.conclude(s, eachFile(o.path, func(path string) error { return o.look(s, path) }))
+	if want, _, err := OwnerSize(t.Context(), h.dir, h.db.Owner); o.sum != want || want < 500_000 || err != nil {
+		t.Errorf("the sum is %d, want %d, %v", o.sum, want, err)
 	}
 }
 

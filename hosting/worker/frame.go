@@ -182,7 +182,7 @@ func (w *frameWriter) sendEnd(id uint32, rows, end []byte, leave bool) error {
 		w.append(kindRows, id, rows)
 	}
 	w.append(kindDone, id, end)
-	if leave || w.corked && len(w.buf) < maxPayload {
+	if (leave || w.corked) && len(w.buf) < maxPayload {
 		return w.err
 	}
 	return w.flush()

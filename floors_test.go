@@ -18,7 +18,7 @@ import (
 // imports from floors below its own; on its own floor, only what is nested in
 // it.
 var floors = [][]string{
-	{"ayb/fault", "ayb/internal/distance", "ayb/internal/machine", "ayb/internal/metric", "ayb/internal/sched", "ayb/internal/walls"},
+	{"ayb/fault", "ayb/internal/crew", "ayb/internal/distance", "ayb/internal/machine", "ayb/internal/metric", "ayb/internal/sched", "ayb/internal/walls"},
 	{"ayb/catalog", "ayb/internal/durable"},
 	{"ayb/auth", "ayb/hosting", "ayb/hosting/sandbox", "ayb/httpapi/wire", "ayb/internal/dump", "ayb/internal/format", "ayb/internal/mail", "ayb/internal/tabular", "ayb/snapshot", "ayb/store"},
 	{"ayb/hosting/worker"},

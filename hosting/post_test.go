@@ -104,7 +104,8 @@ func TestPost(t *testing.T) {
 }
 
 func TestPost_ends_while_it_waits(t *testing.T) {
-	h := newHarness(t, Limits{QueueTime: 50 * time.Millisecond, SessionWriteTime: time.Hour, QueuedWrites: 2})
+	const bound = 300 * time.Millisecond
+	h := newHarness(t, Limits{QueueTime: bound, SessionWriteTime: time.Hour, QueuedWrites: 2})
 	h.must("CREATE TABLE t(a)")
 	told := make(chan error, 4)
 	done := func(w *Written) {
@@ -118,7 +119,7 @@ func TestPost_ends_while_it_waits(t *testing.T) {
 		if !h.post(context.Background(), job, done) {
 			t.Fatal("it is not taken")
 		}
-		if err := <-told; fault.KindOf(err) != fault.Busy || time.Since(began) < 50*time.Millisecond {
+		if err := <-told; fault.KindOf(err) != fault.Busy || time.Since(began) < bound {
 			t.Errorf("after %v it has %v", time.Since(began), err)
 		}
 		if !h.post(context.Background(), job, done) { // the clock goes on

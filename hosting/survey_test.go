@@ -238,7 +238,7 @@ func TestSurvey_that_is_made_again_and_again(t *testing.T) {
 // again has no turn to write, in which nothing would bound its database.
 func TestSurvey_leaves_the_bounds_of_a_session(t *testing.T) {
 	const bound = 64 << 10
-	h := newHarness(t, Limits{QueueTime: 50 * time.Millisecond})
+	h := newHarness(t, Limits{QueueTime: 400 * time.Millisecond})
 	h.must("CREATE TABLE t(a)")
 	o, slow := h.survey()
 	s, err := h.Begin(t.Context(), Job{DB: h.db, Class: Write, Quota: Quota{DatabaseBytes: bound, OwnerBytes: 1 << 30}})

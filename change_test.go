@@ -10,8 +10,8 @@ import (
 )
 
 // openForTest opens an engine with alice and her database alice/db, which has one
-// table.
-func openForTest(t *testing.T, cfg Config) (*Engine, Principal, Database) {
+// table t with a column a.
+func openForTest(t testing.TB, cfg Config) (*Engine, Principal, Database) {
 	t.Helper()
 	ctx := context.Background()
 	if cfg.DataPath == "" {
@@ -36,25 +36,6 @@ func require(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// openWritten returns an engine that ends with the test, with alice/db, which has a table t
-// with a column a.
-func openWritten(t testing.TB) (*Engine, Database) {
-	t.Helper()
-	ctx := context.Background()
-	e, err := Open(ctx, Config{DataPath: t.TempDir()})
-	require(t, err)
-	t.Cleanup(func() { require(t, e.Close()) })
-	_, err = e.CreateEntity(ctx, System, "alice", nil)
-	require(t, err)
-	_, err = e.CreateDatabase(ctx, System, "alice/db", nil)
-	require(t, err)
-	_, err = e.Query(ctx, System, "alice/db", "CREATE TABLE t (a)")
-	require(t, err)
-	db, err := e.Database(ctx, System, "alice/db")
-	require(t, err)
-	return e, db.Database
 }
 
 // noted returns the note that a database has changed.

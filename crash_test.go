@@ -88,7 +88,7 @@ func TestTransfer_is_finished_or_undone_after_a_crash(t *testing.T) {
 // crash, the database be deleted before anybody cleans up, and be purged.
 func TestPurge_removes_what_a_transfer_left_of_a_deleted_database(t *testing.T) {
 	ctx := context.Background()
-	e, db := openWritten(t)
+	e, _, db := openForTest(t, Config{})
 	bob, err := e.CreateEntity(ctx, System, "bob", nil)
 	require(t, err)
 	move := transfer{From: fileOf(db), To: hosting.DB{Owner: bob.ID, Database: db.ID, Version: e.ids.next()}}
@@ -116,7 +116,7 @@ func TestPurge_removes_what_a_transfer_left_of_a_deleted_database(t *testing.T) 
 // metadata know of it, and its files still have the name under which they were used.
 func TestTend_waits_for_what_is_being_put_away(t *testing.T) {
 	ctx := context.Background()
-	e, db := openWritten(t)
+	e, _, db := openForTest(t, Config{})
 	move := transfer{From: fileOf(db), To: fileOf(db), Keep: hosting.ImageID(e.ids.next())}
 	move.To.Version = e.ids.next()
 	kept := store.Replaced{Database: db.ID, Owner: db.Owner, Image: move.Keep, At: e.now()}

@@ -10,7 +10,7 @@ import (
 // owner has, and tell it until that is too old.
 func TestUsage_of_many_databases_is_told_as_of_a_while_ago(t *testing.T) {
 	ctx := context.Background()
-	e, _ := openWritten(t)
+	e, _, _ := openForTest(t, Config{})
 	alice, err := e.Entity(ctx, System, "alice")
 	require(t, err)
 	told := func() int64 {

@@ -219,28 +219,35 @@ func (v *visit) time(what string, do func() error) error {
 	return nil
 }
 
+// surveyTime is how long a write is sent again that is told to come again, because the
+// sizes of its owner's databases are being added up.
+const surveyTime = 5 * time.Minute
+
 // ask sends a request, whose answer must be a success.
 func (v *visit) ask(ctx context.Context, token, method, path, body string) error {
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		answer, err := v.send(ctx, token, method, path, body)
+		if err != nil {
+			return err
+		}
+		if answer.StatusCode == http.StatusOK || answer.StatusCode == http.StatusCreated {
+			return drain(answer.Body)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusTooManyRequests || time.Since(began) > surveyTime {
+			return fmt.Errorf("%s %s answered %s", method, path, answer.Status)
+		}
+	}
+}
+
+func (v *visit) send(ctx context.Context, token, method, path, body string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+v.p.address+path, strings.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	request.Header.Set("db-type", "sqlite")
-	answer, err := v.http.Do(request)
-	if err != nil {
-		return err
-	}
-	if answer.StatusCode == http.StatusTooManyRequests { // sizes are being added up
-		answer.Body.Close()
-		time.Sleep(100 * time.Millisecond)
-		return v.ask(ctx, token, method, path, body)
-	}
-	if !slices.Contains([]int{http.StatusOK, http.StatusCreated}, answer.StatusCode) {
-		answer.Body.Close()
-		return fmt.Errorf("%s %s answered %s", method, path, answer.Status)
-	}
-	return drain(answer.Body)
+	return v.http.Do(request)
 }
